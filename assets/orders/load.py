@@ -1,0 +1,189 @@
+"""LOAD: settle what has landed, one DuckDB transaction per batch, and remember how far in the same one.
+
+The position is the set of loaded (feed, partition, first to last position) ranges, read from inside
+the segments. A batch that fails leaves no trace, so the next call begins with it again.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+
+from assets.orders.batches import Prepared, prepare
+from assets.orders.control import apply_decisions, apply_observations
+from assets.orders.ledger import count_in_ledger, record_reused_ids
+from assets.orders.plan import BatchPlan, Kind, demand_nothing_lost, pending_batches
+from assets.orders.rejects import forced_rejections, insert_rejects
+from assets.orders.settle import settle_events
+from resources.crashpoints import reached
+from resources.errors import TransientError
+from resources.segments import Landing
+from resources.warehouse.warehouse import Warehouse, transaction
+
+BATCH_BYTES = 320 * 1024 * 1024
+_LARGE_DEAD_LETTERS = 32 * 1024 * 1024
+# DuckDB writes full row groups of 122,880 rows straight to the file, not through its log.
+BATCH_ROWS = 3 * 122_880 // 2
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# Decoding runs beside settling, so each takes half of the machine.
+_DECODING_THREADS = max(1, (os.cpu_count() or 2) // 2)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What one call of `load` settled; `stages` holds seconds by stage."""
+
+    messages: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    segments: int = 0
+    batches: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time that the `with` takes to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - start
+
+
+def load(
+    warehouse: Warehouse,
+    landing: Landing,
+    *,
+    max_bytes: int = MAX_MESSAGE_BYTES,
+    batch_bytes: int = BATCH_BYTES,
+    batch_rows: int = BATCH_ROWS,
+    on_batch: Callable[[Loaded], None] | None = None,
+) -> Loaded:
+    """Settle every segment that is not loaded yet, in landing order.
+
+    `max_bytes` is the largest message that is not `too_large`. Raises TransientError when the
+    warehouse is held by another process for too long or a commit fails twice.
+    """
+    result = Loaded()
+    with (
+        warehouse.writing() as connection,
+        duckdb.connect(config={"threads": _DECODING_THREADS}) as scratch,
+        ThreadPoolExecutor(1, "decode") as pool,
+    ):
+        with result.timed("plan"):
+            demand_nothing_lost(connection, landing)
+            plans = pending_batches(connection, landing, batch_bytes=batch_bytes, batch_rows=batch_rows)
+            forced = forced_rejections(landing, plans)
+        upcoming: Future[Prepared] | None = None
+        for index, plan in enumerate(plans):
+            # The next batch is decoded while this one is settled; at most two are in memory.
+            current = upcoming or pool.submit(prepare, landing, plan, max_bytes, forced, scratch)
+            with result.timed("decode (waited)"):
+                prepared = current.result()
+            upcoming = None
+            if index + 1 < len(plans):
+                upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, scratch)
+            _load_batch(connection, landing, plan, prepared, result, max_bytes)
+            if on_batch is not None:
+                on_batch(result)
+    return result
+
+
+def _load_batch(
+    connection: duckdb.DuckDBPyConnection,
+    landing: Landing,
+    plan: BatchPlan,
+    prepared: Prepared,
+    result: Loaded,
+    max_bytes: int,
+) -> None:
+    reached("load.before_transaction")
+    _make_room(connection, prepared)
+    try:
+        with result.timed("settle and commit"), transaction(connection):
+            load_no = _next_load_no(connection, plan)
+            counts = _settle(connection, landing, plan, prepared, load_no, max_bytes)
+            reached("load.settled")
+            _remember_position(connection, plan, load_no)
+            reached("load.before_commit")
+    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+        raise TransientError(
+            f"loading stopped ({str(error).splitlines()[0]}); what was committed stays: "
+            "check the disk, raise ORDERS_MEMORY_LIMIT, then rerun, which goes on from the stored position"
+        ) from error
+    reached("load.committed")
+    if prepared.rejects["body"].nbytes > _LARGE_DEAD_LETTERS:
+        connection.execute("CHECKPOINT")
+    result.messages += prepared.messages
+    result.accepted += counts[0]
+    result.duplicates += counts[1]
+    result.rejected += counts[2]
+    result.segments += len(plan.segments)
+    result.batches += 1
+
+
+def _make_room(connection: duckdb.DuckDBPyConnection, prepared: Prepared) -> None:
+    """Raise the memory limit for dead letters of any size: their bytes are kept, whole, in one value each."""
+    dead_bytes = prepared.rejects["body"].nbytes
+    if dead_bytes > _LARGE_DEAD_LETTERS:
+        connection.execute(f"SET memory_limit = '{4 * dead_bytes // 1024**2 + 256} MiB'")
+
+
+def _settle(
+    connection: duckdb.DuckDBPyConnection,
+    landing: Landing,
+    plan: BatchPlan,
+    prepared: Prepared,
+    load_no: int,
+    max_bytes: int,
+) -> tuple[int, int, int]:
+    if plan.kind is Kind.DECISIONS:
+        return apply_decisions(connection, landing, prepared, load_no=load_no, max_bytes=max_bytes)
+    if plan.kind is Kind.OBSERVATIONS:
+        return apply_observations(connection, prepared)
+    accepted, duplicates = settle_events(
+        connection,
+        events=prepared.events,
+        lines=prepared.lines,
+        places=prepared.places,
+        load_no=load_no,
+    )
+    reached("load.folded")
+    if duplicates:
+        record_reused_ids(connection, landing)
+    rejected = insert_rejects(connection, prepared)
+    count_in_ledger(connection, plan.ranges)
+    return accepted, duplicates, rejected
+
+
+def _next_load_no(connection: duckdb.DuckDBPyConnection, plan: BatchPlan) -> int:
+    row = connection.execute("SELECT coalesce(max(load_no), 0) + 1 FROM store.loads").fetchone()
+    assert row is not None
+    messages = sum(span.rows for span in plan.ranges)
+    connection.execute("INSERT INTO store.loads VALUES (?, ?, now()::TIMESTAMP)", [row[0], messages])
+    return int(row[0])
+
+
+def _remember_position(connection: duckdb.DuckDBPyConnection, plan: BatchPlan, load_no: int) -> None:
+    spans = pa.table(
+        {
+            "feed": [span.feed for span in plan.ranges],
+            "partition": [span.partition for span in plan.ranges],
+            "first_position": [span.first for span in plan.ranges],
+            "last_position": [span.last for span in plan.ranges],
+            "rows": [span.rows for span in plan.ranges],
+        }
+    )
+    names = pa.table({"name": [segment.name for segment in plan.segments]})
+    connection.register("new_ranges", spans)
+    connection.register("new_segments", names)
+    connection.execute("INSERT INTO store.loaded_ranges SELECT *, $no FROM new_ranges", {"no": load_no})
+    connection.execute(
+        "INSERT INTO store.loaded_segments SELECT name, $no FROM new_segments", {"no": load_no}
+    )

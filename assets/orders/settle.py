@@ -1,0 +1,230 @@
+"""Settling one batch of decoded messages inside the caller's transaction.
+
+A message is rejected if it breaks the contract, else a duplicate if its (source, id) is accepted
+already, else accepted. Accepted events are folded into the current state: the event with the greatest
+(version, occurred_at, source, event_id) wins, whatever the order of arrival.
+
+Look-ups go by 64-bit hashes of the keys and by the number of the load, which ascends with the rows, so
+their cost hardly grows with history; strings are compared wherever a hash matches. They find row
+numbers first and store them: a scan that also asks for strings would unpack those of every row, and
+DuckDB 2.0.0 crashed on the nested form.
+"""
+
+import duckdb
+import pyarrow as pa
+
+from assets.contract.tables import TABLES
+from assets.frames import frame, insert_frame, table_from
+from assets.orders.customers import update_customers
+from assets.transforms import orders as transforms
+
+_LINES = "CREATE OR REPLACE TEMP TABLE batch_lines AS FROM decoded_lines"
+_LINE_HASHES = """
+CREATE OR REPLACE TEMP TABLE line_hashes AS
+SELECT event_seq, bit_xor(hash(line_number, sku, description, quantity, unit_price, extra)) AS line_hash
+FROM batch_lines GROUP BY event_seq
+"""
+_BATCH = """
+CREATE OR REPLACE TEMP TABLE batch AS
+SELECT e.*, hash(e.source, e.event_id) AS event_key, hash(e.order_id) AS order_key,
+       hash(e.order_id, e.version, e.kind, e.status, e.currency, e.customer_id, e.customer_name,
+            e.customer_email, e.country, e.placed_at, e.shipping, e.discount, e.tax, e.extra, line_hash
+       ) AS content_hash
+FROM placed_events e LEFT JOIN line_hashes USING (event_seq)
+"""
+_SEEN_ROWS = """
+CREATE OR REPLACE TEMP TABLE seen_rows AS
+SELECT rowid AS row FROM store.order_events WHERE event_key IN (SELECT event_key FROM batch)
+"""
+_SEEN = """
+CREATE OR REPLACE TEMP TABLE seen AS
+SELECT source, event_id, order_id, order_key, feed, partition, position, segment
+FROM store.order_events WHERE rowid IN (SELECT row FROM seen_rows)
+"""
+_REPEATS = """
+CREATE OR REPLACE TEMP TABLE repeats AS
+WITH suspects AS (
+    SELECT event_seq, source, event_id
+    FROM batch
+    SEMI JOIN (SELECT event_key FROM batch GROUP BY event_key HAVING count(*) > 1) USING (event_key)
+), firsts AS (
+    SELECT source, event_id, min(event_seq) AS first_seq, count(*) AS copies
+    FROM suspects GROUP BY source, event_id HAVING count(*) > 1
+)
+SELECT event_seq, source, event_id, first_seq, NULL::VARCHAR AS segment, NULL::BIGINT AS position
+FROM suspects JOIN firsts USING (source, event_id)
+WHERE event_seq > first_seq AND (source, event_id) NOT IN (SELECT (source, event_id) FROM seen)
+UNION ALL
+SELECT event_seq, source, event_id, NULL, seen.segment, seen.position
+FROM batch JOIN seen USING (source, event_id)
+"""
+_FRESH = "CREATE OR REPLACE TEMP VIEW fresh AS SELECT * FROM batch"
+_FRESH_WITHOUT_REPEATS = _FRESH + " ANTI JOIN repeats USING (event_seq)"
+_CONTENDERS = """
+CREATE OR REPLACE TEMP TABLE contenders AS
+SELECT event_seq, order_id, order_key, version, occurred_at, source, event_id, placed_at, customer_id
+FROM fresh
+"""
+_STORED_ROWS = """
+CREATE OR REPLACE TEMP TABLE stored_rows AS
+SELECT rowid AS row FROM store.orders WHERE order_key IN (SELECT order_key FROM contenders)
+"""
+_STORED = """
+CREATE OR REPLACE TEMP TABLE stored AS
+SELECT rowid AS row, order_id, order_key, version, updated_at, source, event_id, customer_id, placed_at,
+       first_load, lines_load
+FROM store.orders WHERE rowid IN (SELECT row FROM stored_rows)
+"""
+# The version guard: an event that arrives late must not overwrite a later state.
+_TAKING = """
+CREATE OR REPLACE TEMP TABLE taking AS
+SELECT winners.*, stored.order_id IS NOT NULL AS is_update,
+       coalesce(stored.first_load, $load_no) AS first_load, stored.lines_load AS old_lines_load,
+       stored.row AS old_row,
+       stored.customer_id AS old_customer_id, stored.placed_at AS old_placed_at,
+       stored.updated_at AS old_updated_at
+FROM winners LEFT JOIN stored USING (order_id)
+WHERE stored.order_id IS NULL
+   OR winners.version > stored.version
+   OR (winners.version = stored.version AND (
+          winners.occurred_at > stored.updated_at
+       OR (winners.occurred_at = stored.updated_at AND (
+              winners.source > stored.source
+           OR (winners.source = stored.source AND winners.event_id > stored.event_id)))))
+"""
+_TAKEN = "CREATE OR REPLACE TEMP VIEW taken AS SELECT * FROM batch SEMI JOIN taking USING (event_seq)"
+_DELETE_ORDERS = "DELETE FROM store.orders WHERE rowid IN (SELECT old_row FROM taking WHERE is_update)"
+_OLD_LINES = """
+CREATE OR REPLACE TEMP TABLE old_lines AS
+SELECT rowid AS row FROM store.order_lines
+WHERE order_key IN (SELECT order_key FROM taking WHERE is_update)
+  AND load_no >= (SELECT min(old_lines_load) FROM taking)
+"""
+_DELETE_LINES = """
+DELETE FROM store.order_lines
+WHERE order_id IN (SELECT order_id FROM taking WHERE is_update) AND rowid IN (SELECT row FROM old_lines)
+"""
+_TOUCHED_DAYS = """
+INSERT INTO store.touched_days
+SELECT DISTINCT day, $load_no FROM (
+    SELECT placed_at::DATE AS day FROM taking
+    UNION ALL SELECT old_placed_at::DATE FROM taking WHERE is_update
+    UNION ALL SELECT placed_at::DATE FROM stored
+)
+"""
+_HISTORY_ROWS = """
+CREATE OR REPLACE TEMP TABLE history_rows AS
+SELECT rowid AS row FROM store.order_events
+WHERE order_key IN (SELECT order_key FROM stored)
+  AND load_no >= (SELECT min(first_load) FROM stored) AND load_no < $load_no
+"""
+# Source and event_id only order events of the same version and time, and are costly to read: see _TIED.
+_HISTORY = """
+CREATE OR REPLACE TEMP TABLE history AS
+SELECT order_id, order_key, version, status, occurred_at, source, event_id, content_hash, event_key FROM fresh
+UNION ALL
+SELECT stored.order_id, order_key, past.version, status, occurred_at, '', '', content_hash, event_key
+FROM (
+    SELECT order_key, version, status, occurred_at, content_hash, event_key
+    FROM store.order_events WHERE rowid IN (SELECT row FROM history_rows)
+) AS past JOIN stored USING (order_key)
+"""
+_TIED = """
+CREATE OR REPLACE TEMP TABLE tied AS
+SELECT event_key FROM history
+SEMI JOIN (SELECT order_key, version, occurred_at FROM history GROUP BY ALL HAVING count(*) > 1) AS ties
+USING (order_key, version, occurred_at)
+WHERE event_id = ''
+"""
+_NAME_TIED = """
+UPDATE history SET source = named.source, event_id = named.event_id
+FROM (
+    SELECT event_key, source, event_id FROM store.order_events
+    WHERE rowid IN (SELECT row FROM history_rows) AND event_key IN (SELECT event_key FROM tied)
+) AS named
+WHERE history.event_key = named.event_key
+"""
+_DELETE_ANOMALIES = """
+DELETE FROM store.order_anomalies USING (SELECT DISTINCT order_id, order_key FROM contenders) AS touched
+WHERE order_anomalies.order_key = touched.order_key AND order_anomalies.order_id = touched.order_id
+  AND anomaly IN ('version_conflict', 'version_gap', 'backward_status')
+"""
+
+
+def settle_events(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    events: pa.Table,
+    lines: pa.Table,
+    places: pa.Table,
+    load_no: int,
+) -> tuple[int, int]:
+    """Accept the events that are new and fold them; return (accepted, duplicates).
+
+    `events` and `lines` are frames of the decoder; `places` says where each message came from:
+    event_seq, feed, partition, position, received_at, segment. Leaves the temporary tables `batch`,
+    `repeats` (event_seq of each duplicate, and where its first copy is) and `fresh` for the caller.
+    """
+    connection.register("placed_events", _placed(events, places))
+    connection.register("decoded_lines", lines)
+    connection.register("message_places", places)
+    for statement in (_LINES, _LINE_HASHES, _BATCH, _SEEN_ROWS, _SEEN, _REPEATS):
+        connection.execute(statement)
+    duplicates = _count(connection, "repeats")
+    connection.execute(_FRESH_WITHOUT_REPEATS if duplicates else _FRESH)
+    accepted = len(events) - duplicates
+    if accepted:
+        insert_frame(connection, TABLES["order_events"], f"(SELECT *, {load_no:d} AS load_no FROM fresh)")
+        _fold(connection, load_no)
+    return accepted, duplicates
+
+
+def _placed(events: pa.Table, places: pa.Table) -> pa.Table:
+    """Return the events with the columns of `places` beside them; event_seq is the row number there."""
+    rows = places if len(events) == len(places) else places.take(events["event_seq"])
+    for name in ("feed", "partition", "position", "received_at", "segment"):
+        events = events.append_column(name, rows[name])
+    return events
+
+
+def _fold(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
+    connection.execute(_CONTENDERS)
+    connection.execute(_STORED_ROWS)
+    connection.execute(_STORED)
+    table_from(connection, "winners", transforms.current_events(frame(connection, "contenders")))
+    connection.execute(_TAKING, {"load_no": load_no})
+    connection.execute(_TAKEN)
+    taken, lines = frame(connection, "taken"), frame(connection, "batch_lines")
+    table_from(connection, "new_orders", transforms.order_rows(taken, lines))
+    table_from(connection, "new_lines", transforms.order_lines(taken, lines))
+    connection.execute(_OLD_LINES)
+    connection.execute(_DELETE_LINES)
+    connection.execute(_DELETE_ORDERS)
+    keys = f"hash(order_id) AS order_key, {load_no:d} AS load_no"
+    insert_frame(connection, TABLES["order_lines"], f"(SELECT *, {keys} FROM new_lines)")
+    insert_frame(
+        connection,
+        TABLES["orders"],
+        f"""(SELECT new_orders.*, {keys}, hash(new_orders.customer_id) AS customer_key, taking.first_load,
+                    {load_no:d} AS lines_load FROM new_orders JOIN taking USING (order_id))""",
+    )
+    update_customers(connection)
+    connection.execute(_TOUCHED_DAYS, {"load_no": load_no})
+    _flag_anomalies(connection, load_no)
+
+
+def _flag_anomalies(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
+    connection.execute(_HISTORY_ROWS, {"load_no": load_no})
+    connection.execute(_HISTORY)
+    connection.execute(_TIED)
+    if _count(connection, "tied"):
+        connection.execute(_NAME_TIED)
+    table_from(connection, "flagged", transforms.anomalies(frame(connection, "history")))
+    connection.execute(_DELETE_ANOMALIES)
+    insert_frame(
+        connection, TABLES["order_anomalies"], "(SELECT *, hash(order_id) AS order_key FROM flagged)"
+    )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])

@@ -1,0 +1,83 @@
+"""What assets, checks and sensors are given: the opened-on-demand parts of the platform."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import dagster as dg
+
+from resources.errors import PermanentError
+
+if TYPE_CHECKING:
+    # A code location must load in 2.5 s, and these bring Arrow and DuckDB with them.
+    from resources.brokers.port import Broker
+    from resources.clock import Clock
+    from resources.segments import Landing
+    from resources.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The parts by name. `open_broker` makes the broker anew; the URL with its credentials stays inside it.
+
+    `first_day` is the first daily partition; `on_progress` is told in a few words how far a run is.
+    """
+
+    landing: "Landing"
+    warehouse: "Warehouse"
+    open_broker: "Callable[[], Broker]"
+    clock: "Clock"
+    first_day: date
+    files_dir: Path | None
+    files_mapping: Path | None
+    max_message_bytes: int
+    lock_timeout_s: float
+    freshness_hours: float
+    on_progress: Callable[[str], None] = lambda text: None
+
+    @contextmanager
+    def broker(self) -> "Iterator[Broker]":
+        """Lend the broker for the length of a `with`."""
+        broker = self.open_broker()
+        try:
+            yield broker
+        finally:
+            broker.close()
+
+    @property
+    def last_day(self) -> date:
+        """The last daily partition: tomorrow, in UTC."""
+        return self.clock.now().date() + timedelta(days=1)
+
+    def demand_nothing_lost(self) -> None:
+        """Raise PermanentError, before anything is landed, when the landing folder has lost segments."""
+        from assets.orders.plan import demand_nothing_lost
+
+        if self.warehouse.exists():
+            with self.warehouse.writing() as connection:
+                demand_nothing_lost(connection, self.landing)
+
+    def impatient_warehouse(self) -> "Warehouse":
+        """Return the warehouse with a lease timeout that fits a sensor's tick."""
+        return replace(self.warehouse, lease_timeout_s=0.5)
+
+
+# Dagster reads annotations at run time; under this name the resource key is `platform`.
+PlatformParam: TypeAlias = dg.ResourceParam[Platform]
+
+
+@contextmanager
+def typed_failures() -> Iterator[None]:
+    """Let a permanent error fail its step at once: a retry cannot help, unlike with a transient one."""
+    try:
+        yield
+    except PermanentError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def retries() -> dg.RetryPolicy:
+    """Return how a step that failed for a passing reason is tried again: after about 2 and 4 s."""
+    return dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)

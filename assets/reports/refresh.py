@@ -1,0 +1,127 @@
+"""Recompute the reports of given days from the current state, replacing them day by day."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+
+from assets.contract.tables import TABLES
+from assets.frames import frame, insert_frame, select_frame, table_from
+from assets.transforms import reports
+from resources.crashpoints import reached
+from resources.warehouse.warehouse import Warehouse, transaction
+
+DAILY_REPORTS = ("daily_sales", "product_sales", "fulfilment_times")
+_DAYS_AT_ONCE = 92
+
+_TOUCHED = "SELECT DISTINCT day FROM store.touched_days ORDER BY day"
+_CHOOSE = "CREATE OR REPLACE TEMP TABLE chosen_days AS SELECT unnest($days::DATE[]) AS day"
+_OF_CHOSEN_DAYS = """
+placed_at >= (SELECT min(day) FROM chosen_days) AND placed_at < (SELECT max(day) + 1 FROM chosen_days)
+AND placed_at::DATE IN (SELECT day FROM chosen_days)
+"""
+_OF_CHOSEN_ORDERS = (
+    "order_key IN (SELECT order_key FROM their_orders) AND order_id IN (SELECT order_id FROM their_orders)"
+)
+_HISTORY = f"""
+CREATE OR REPLACE TEMP TABLE their_history AS
+SELECT order_id, version, status, occurred_at, source, event_id
+FROM store.order_events WHERE {_OF_CHOSEN_ORDERS}
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stretch:
+    """Consecutive days, both ends included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """How many days it holds."""
+        return (self.last - self.first).days + 1
+
+
+def stretches(days: Iterable[date]) -> list[Stretch]:
+    """Return the fewest stretches that hold exactly these days, ascending."""
+    found: list[Stretch] = []
+    for day in sorted(set(days)):
+        if found and day - found[-1].last == timedelta(days=1):
+            found[-1] = Stretch(found[-1].first, day)
+        else:
+            found.append(Stretch(day, day))
+    return found
+
+
+def touched_days(warehouse: Warehouse) -> list[date]:
+    """Return the days whose reports are out of date, ascending; [] before anything was loaded."""
+    if not warehouse.exists():
+        return []
+    with warehouse.writing() as connection:
+        return [row[0] for row in connection.execute(_TOUCHED).fetchall()]
+
+
+def refresh_days(warehouse: Warehouse, days: Sequence[date], names: Sequence[str] = DAILY_REPORTS) -> int:
+    """Replace the rows of the daily reports `names` for exactly these days; return how many rows there are.
+
+    Refreshing all of `DAILY_REPORTS` takes the days off the list of touched ones, in the same transaction.
+    """
+    rows = 0
+    with warehouse.writing() as connection:
+        for chunk in _chunks(sorted(days)):
+            with transaction(connection):
+                rows += _replace(connection, chunk, names)
+                reached("reports.before_commit")
+    return rows
+
+
+def refresh_customer_value(warehouse: Warehouse) -> int:
+    """Recompute `customer_value` for all customers and return its rows."""
+    table = TABLES["customer_value"]
+    with warehouse.writing() as connection, transaction(connection):
+        _read_frame(connection, "all_orders", select_frame(TABLES["orders"]))
+        table_from(connection, "fresh_value", reports.customer_value(frame(connection, "all_orders")))
+        connection.execute("DELETE FROM store.customer_value")
+        insert_frame(connection, table, "fresh_value")
+        return _rows(connection, "fresh_value")
+
+
+def _chunks(days: Sequence[date]) -> Iterator[Sequence[date]]:
+    for start in range(0, len(days), _DAYS_AT_ONCE):
+        yield days[start : start + _DAYS_AT_ONCE]
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, days: Sequence[date], names: Sequence[str]) -> int:
+    connection.execute(_CHOOSE, {"days": list(days)})
+    _read_frame(connection, "their_orders", select_frame(TABLES["orders"], _OF_CHOSEN_DAYS))
+    _read_frame(connection, "their_lines", select_frame(TABLES["order_lines"], _OF_CHOSEN_ORDERS))
+    connection.execute(_HISTORY)
+    orders, lines, history = (
+        frame(connection, name) for name in ("their_orders", "their_lines", "their_history")
+    )
+    made = {
+        "daily_sales": lambda: reports.daily_sales(orders),
+        "product_sales": lambda: reports.product_sales(orders, lines),
+        "fulfilment_times": lambda: reports.fulfilment_times(orders, history),
+    }
+    rows = 0
+    for name in names:
+        table_from(connection, "fresh_report", made[name]())
+        connection.execute(f"DELETE FROM store.{name} WHERE day IN (SELECT day FROM chosen_days)")
+        insert_frame(connection, TABLES[name], "fresh_report")
+        rows += _rows(connection, "fresh_report")
+    if set(names) == set(DAILY_REPORTS):
+        connection.execute("DELETE FROM store.touched_days WHERE day IN (SELECT day FROM chosen_days)")
+    return rows
+
+
+def _read_frame(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    # Fetched to its end: an unfinished result keeps the connection from making views.
+    [(count,)] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+    return int(count)

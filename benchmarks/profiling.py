@@ -1,0 +1,60 @@
+"""Which SQL statements of a load take the time."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import duckdb
+
+from resources.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class ProfiledWarehouse(Warehouse):
+    """A warehouse whose connection notes how long each statement took."""
+
+    _seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """As `Warehouse.writing`; opening and closing are noted too."""
+        start = time.perf_counter()
+        with Warehouse.writing(self) as connection:
+            self._note("(open)", start)
+            yield cast(duckdb.DuckDBPyConnection, _Timed(connection, self))
+            start = time.perf_counter()
+        self._note("(close)", start)
+
+    def statements(self) -> list[tuple[float, int, str]]:
+        """Return seconds, calls and statement, the costliest first."""
+        rows = [(sum(taken), len(taken), text) for text, taken in self._seconds.items()]
+        return sorted(rows, reverse=True)
+
+    def _note(self, text: str, start: float) -> None:
+        self._seconds.setdefault(" ".join(text.split())[:110], []).append(time.perf_counter() - start)
+
+
+class _Timed:
+    """A connection that times `execute`; all else passes through untouched."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, owner: ProfiledWarehouse) -> None:
+        self._connection = connection
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, query: str, *arguments: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        start = time.perf_counter()
+        try:
+            return self._connection.execute(query, *arguments, **named)
+        finally:
+            self._owner._note(query, start)
+
+
+def statement_lines(statements: list[tuple[float, int, str]], top: int = 12) -> Iterator[str]:
+    """Yield the costliest statements as lines for people."""
+    for seconds, calls, text in statements[:top]:
+        yield f"  {seconds * 1e3:8,.1f} ms {calls:3d} x  {text}"

@@ -1,0 +1,111 @@
+"""The only reader of the environment: one typed object, from variables with the prefix ORDERS_ or `.env`."""
+
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from resources.errors import PermanentError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every setting of the platform; each is described in `.env.example`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ORDERS_",
+        env_file=PROJECT / ".env",
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(default=PROJECT / ".orders", description="Folder of everything that is stored.")
+    broker_url: SecretStr | None = Field(
+        default=None, description="Where orders arrive; default: the inbox folder under ORDERS_HOME."
+    )
+    files_dir: Path | None = Field(default=None, description="Folder of daily CSV drops, one file a day.")
+    files_mapping: Path | None = Field(
+        default=None, description="TOML mapping of the CSV columns; default: the one for UCI Online Retail."
+    )
+    state_url: SecretStr | None = Field(
+        default=None, description="Operational store (outbox); default: SQLite under ORDERS_HOME."
+    )
+    first_day: date = Field(default=date(2000, 1, 1), description="First daily partition of the reports.")
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, description="A larger message is rejected as too_large."
+    )
+    memory_limit: str = Field(
+        default="256MB",
+        pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
+        description="DuckDB's memory limit in the loader.",
+    )
+    lock_timeout_s: float = Field(default=60.0, gt=0, description="How long to wait for a lease, in seconds.")
+    freshness_hours: float = Field(
+        default=36.0, gt=0, description="After how many hours without a load the tables count as stale."
+    )
+    owner: str = Field(
+        default="team:data-platform", description="Owner of the assets: an e-mail or team:name."
+    )
+    ui_url: str = Field(default="http://127.0.0.1:3000", description="Base of the links in notices.")
+    ui_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI of `orders up`.")
+    log_format: Literal["text", "json"] = Field(default="text", description="text or json, on stderr.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="DEBUG, INFO, WARNING or ERROR."
+    )
+
+    @cached_property
+    def root(self) -> Path:
+        """ORDERS_HOME as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def landing_dir(self) -> Path:
+        """The landing folder."""
+        return self.root / "landing"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The warehouse file."""
+        return self.root / "warehouse" / "orders.duckdb"
+
+    @property
+    def published_dir(self) -> Path:
+        """The folder of the read-only copies."""
+        return self.root / "published"
+
+    @property
+    def dagster_home(self) -> Path:
+        """DAGSTER_HOME of the one instance that UI, daemon and command share."""
+        return self.root / "dagster"
+
+    @property
+    def notifications_file(self) -> Path:
+        """The file that the file channel appends to."""
+        return self.root / "notifications.ndjson"
+
+    def broker_address(self) -> SecretStr:
+        """Return the broker's URL, by default that of the inbox folder."""
+        return self.broker_url or SecretStr(f"inbox://{quote(str(self.root / 'inbox'))}")
+
+    def state_address(self) -> SecretStr:
+        """Return the URL of the operational store."""
+        return self.state_url or SecretStr(f"sqlite:///{self.root / 'state.sqlite'}")
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings; raises PermanentError naming each wrong variable, never its value."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"ORDERS_{'_'.join(str(part) for part in issue['loc']).upper()}: {issue['msg']}"
+            for issue in error.errors(include_input=False, include_url=False)
+        )
+        raise PermanentError(f"wrong settings: {problems} (see .env.example)") from None

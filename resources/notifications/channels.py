@@ -1,0 +1,163 @@
+"""Where notices go: one small port, and its first two fillings, the console and a file.
+
+A channel maps what the outside raises to TransientError (try again) or PermanentError (never will).
+"""
+
+import os
+from enum import StrEnum
+from io import FileIO
+from pathlib import Path
+from typing import Protocol, TextIO
+
+import filelock
+import msgspec
+
+from resources import crashpoints
+from resources.errors import TransientError
+from resources.notifications.events import Notice, one_line
+
+
+class Receipt(StrEnum):
+    """What a channel says of a notice that it holds now."""
+
+    DELIVERED = "delivered"
+    ALREADY_DELIVERED = "already_delivered"
+
+
+class Channel(Protocol):
+    """One place that notices go to; `name` is stable, as it is part of every delivery id."""
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        ...
+
+    def send(self, notice: Notice) -> Receipt:
+        """Hand the notice over; when this returns, the channel answers for it.
+
+        The same delivery id may come again: a channel that can know, refuses the second one.
+        Raises TransientError or PermanentError.
+        """
+        ...
+
+
+class ConsoleChannel:
+    """Writes a notice as a few lines of text; it cannot know what it wrote before a restart."""
+
+    def __init__(self, stream: TextIO, *, name: str = "console") -> None:
+        """Write to `stream`, which stays the caller's."""
+        self.name = name
+        self._stream = stream
+
+    def send(self, notice: Notice) -> Receipt:
+        """Write and flush the notice in one call; TransientError when the stream is gone."""
+        try:
+            self._stream.write(_as_text(notice))
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            raise TransientError(
+                f"channel {self.name} cannot write to its stream ({error}); give it an open one"
+            ) from error
+        return Receipt.DELIVERED
+
+
+class FileChannel:
+    """Appends a notice as one line of JSON to a file, and refuses an id that the file holds.
+
+    Any number of processes may append at once, under the lock `<path>.lock`. A line that a killed
+    process left unfinished was never reported as delivered: it is cut off, and its notice comes again.
+    """
+
+    def __init__(self, path: Path, *, name: str = "file", lock_timeout_s: float = 5.0) -> None:
+        """Append to `path`, made with its folder at the first notice."""
+        self.name = name
+        self._path = path
+        self._lock = filelock.FileLock(f"{path}.lock", timeout=lock_timeout_s)
+        self._held: set[str] = set()
+        self._read_to = 0
+        self._inode = -1
+
+    def send(self, notice: Notice) -> Receipt:
+        """Append the notice durably; TransientError when the lock is held or the disk refuses."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock, self._path.open("a+b", buffering=0) as file:
+                return self._append(file, notice)
+        except filelock.Timeout as error:
+            raise TransientError(
+                f"channel {self.name}: another process holds {self._path}.lock; it will be tried again"
+            ) from error
+        except OSError as error:
+            raise TransientError(
+                f"channel {self.name} cannot append to {self._path} ({error.strerror}); "
+                "see that its disk has room and is writable"
+            ) from error
+
+    def _append(self, file: FileIO, notice: Notice) -> Receipt:
+        self._catch_up(file)
+        is_held = notice.delivery_id in self._held
+        if not is_held:
+            line = _as_json(notice) + b"\n"
+            _write_all(file, line)
+            crashpoints.reached("notify.line_written")
+        # Also when it is held: who wrote it may have been killed before its own fsync.
+        os.fsync(file.fileno())
+        if is_held:
+            return Receipt.ALREADY_DELIVERED
+        if self._read_to == 0:
+            _sync_folder(self._path.parent)
+        self._held.add(notice.delivery_id)
+        self._read_to += len(line)
+        return Receipt.DELIVERED
+
+    def _catch_up(self, file: FileIO) -> None:
+        """Learn the ids that were appended since the last look, and mend an unfinished last line."""
+        status = os.fstat(file.fileno())
+        if status.st_ino != self._inode or status.st_size < self._read_to:
+            self._held, self._read_to, self._inode = set(), 0, status.st_ino
+        file.seek(self._read_to)
+        *lines, tail = file.readall().split(b"\n")
+        ids = [_id_of(line) for line in lines]
+        self._read_to += sum(len(line) + 1 for line in lines)
+        if tail and (tail_id := _id_of(tail)) is not None:
+            _write_all(file, b"\n")
+            ids.append(tail_id)
+            self._read_to += len(tail) + 1
+        elif tail:
+            file.truncate(self._read_to)
+        self._held.update(held for held in ids if held is not None)
+
+
+class _Line(msgspec.Struct):
+    id: str
+
+
+def _id_of(line: bytes) -> str | None:
+    """Return the id of a whole line, None for anything else."""
+    try:
+        return msgspec.json.decode(line, type=_Line).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _as_json(notice: Notice) -> bytes:
+    return msgspec.json.encode({"id": notice.delivery_id, **msgspec.to_builtins(notice.event)})
+
+
+def _as_text(notice: Notice) -> str:
+    event = notice.event
+    answers = "".join(f"  {asked}: {one_line(told)}\n" for asked, told in event.facts.answers())
+    return f"[{event.event_type}] {one_line(event.title)}\n{answers}  id: {one_line(notice.delivery_id)}\n"
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,285 @@
+"""The landing folder: immutable Parquet segments of raw messages, the system of record.
+
+A segment is durable once `Landing.append` returns: written, fsynced, renamed into place, its folder
+fsynced. Segments know their ranges from the inside (the footer), never by their names.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from resources.clock import Clock, SystemClock
+from resources.crashpoints import reached
+from resources.errors import PermanentError, TransientError
+
+SCHEMA = pa.schema(
+    [
+        pa.field("feed", pa.string(), nullable=False),
+        pa.field("partition", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("received_at", pa.timestamp("us"), nullable=False),
+        pa.field("key", pa.string()),
+        pa.field("headers", pa.string()),
+        pa.field("body", pa.large_binary(), nullable=False),
+    ]
+)
+_log = logging.getLogger(__name__)
+_FOOTER_KEY = b"orders.segment"
+_MIN_FREE_BYTES = 2 * 1024**3
+_MIN_FREE_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Range:
+    """The positions `first` to `last` of one partition, of which a segment holds `rows` messages."""
+
+    feed: str
+    partition: str
+    first: int
+    last: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One immutable file of the landing folder; `bytes` is its size on disk."""
+
+    name: str
+    path: Path
+    ranges: tuple[Range, ...]
+    landed_at: datetime
+    bytes: int
+    body_bytes: int
+
+    @property
+    def rows(self) -> int:
+        """The number of messages that LAND wrote into it."""
+        return sum(span.rows for span in self.ranges)
+
+
+@dataclass(slots=True)
+class Landing:
+    """Appends to and lists the landing folder `root`; any number of processes may do so."""
+
+    root: Path
+    clock: Clock = field(default_factory=SystemClock)
+    lease_timeout_s: float = 60.0
+    _known: dict[str, Segment] = field(default_factory=dict, repr=False)
+
+    def append(
+        self,
+        *,
+        feed: str,
+        partition: str,
+        positions: Sequence[int] | pa.Array,
+        bodies: Sequence[bytes] | pa.Array,
+        keys: Sequence[str | None] | pa.Array | None = None,
+        headers: Sequence[str | None] | pa.Array | None = None,
+    ) -> Segment:
+        """Land messages as one segment; when this returns they survive a loss of power.
+
+        Positions ascend. Raises TransientError when the disk is nearly full or the landing lock is
+        held for longer than `lease_timeout_s`.
+        """
+        count = len(positions)
+        if count == 0 or len(bodies) != count:
+            raise ValueError(f"a segment needs as many bodies as positions, at least one: {count}")
+        self._guard_disk()
+        # The lock gives segments one order over all feeds, which a rebuild needs to repeat: a
+        # landing time is chosen only after every earlier one is visible.
+        with self._locked():
+            landed_at = self._next_landing_time()
+            columns = {
+                "feed": pa.repeat(feed, count),
+                "partition": pa.repeat(partition, count),
+                "position": pa.array(positions, pa.int64()),
+                "received_at": pa.repeat(pa.scalar(_naive(landed_at), pa.timestamp("us")), count),
+                "key": _optional_strings(keys, count),
+                "headers": _optional_strings(headers, count),
+                "body": pa.array(bodies, pa.large_binary()) if not isinstance(bodies, pa.Array) else bodies,
+            }
+            table = pa.table(columns, schema=SCHEMA)
+            span = Range(feed, partition, int(positions[0]), int(positions[-1]), count)
+            segment = self._write(table, (span,), landed_at)
+        text = "landed %d messages of %s, partition %s, positions %d to %d, in segment %s"
+        told = (count, feed, partition, span.first, span.last, segment.name)
+        _log.info(text, *told, extra={"segment": segment.name})
+        return segment
+
+    def segments(self, feed: str | None = None) -> list[Segment]:
+        """Return the segments, of `feed` or of all feeds, in the order in which they landed."""
+        if not self.root.exists():
+            return []
+        names = {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
+        for gone in self._known.keys() - names:
+            del self._known[gone]
+        for name in names - self._known.keys():
+            self._known[name] = _read_footer(self.root / name)
+        found = sorted(self._known.values(), key=lambda segment: (segment.landed_at, segment.name))
+        if feed is None:
+            return found
+        return [s for s in found if any(span.feed == feed for span in s.ranges)]
+
+    def last_position(self, feed: str, partition: str) -> int | None:
+        """Return the greatest landed position of a partition, None if it has none."""
+        return max((span.last for _, span in self.spans(feed, partition)), default=None)
+
+    def read(self, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the messages of a segment, in the columns of `SCHEMA`."""
+        wanted = None if columns is None else list(columns)
+        with pq.ParquetFile(segment.path, read_dictionary=["feed", "partition"]) as file:
+            return file.read(columns=wanted)
+
+    def spans(self, feed: str, partition: str) -> Iterator[tuple[Segment, Range]]:
+        """Yield each segment that holds messages of a partition, with the range that it holds."""
+        for segment in self.segments(feed):
+            for span in segment.ranges:
+                if (span.feed, span.partition) == (feed, partition):
+                    yield segment, span
+
+    def _write(self, table: pa.Table, ranges: tuple[Range, ...], landed_at: datetime) -> Segment:
+        first = ranges[0]
+        stamp = landed_at.strftime("%Y%m%dT%H%M%S%f")
+        path = self.root / f"{stamp}-{_plain(first.feed)}-{_plain(first.partition)}.parquet"
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        body_bytes = int(table.column("body").nbytes)
+        footer = {
+            "landed_at": landed_at.isoformat(),
+            "ranges": [[s.feed, s.partition, s.first, s.last, s.rows] for s in ranges],
+            "body_bytes": body_bytes,
+        }
+        reached("land.before_write")
+        with partial.open("wb") as sink:
+            _write_parquet(table, sink, footer)
+            reached("land.written")
+            sink.flush()
+            os.fsync(sink.fileno())
+        reached("land.fsynced")
+        partial.rename(path)
+        reached("land.renamed")
+        sync_folder(self.root)
+        reached("land.durable")
+        segment = Segment(path.name, path, ranges, landed_at, path.stat().st_size, body_bytes)
+        self._known[segment.name] = segment
+        return segment
+
+    def _next_landing_time(self) -> datetime:
+        newest = max((s.landed_at for s in self.segments()), default=None)
+        now = self.clock.now()
+        if newest is not None and now <= newest:
+            return newest + timedelta(microseconds=1)
+        return now
+
+    def _locked(self) -> AbstractContextManager[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return held(self.root / ".landing.lock", self.lease_timeout_s, "the landing folder")
+
+    def _guard_disk(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        usage = shutil.disk_usage(self.root)
+        if usage.free < max(_MIN_FREE_BYTES, _MIN_FREE_SHARE * usage.total):
+            raise TransientError(
+                f"the disk of {self.root} has {usage.free / 1024**3:.1f} GiB free, below the guard "
+                "of 5 % or 2 GiB: nothing was taken from the broker; free some space, then rerun"
+            )
+
+
+@contextmanager
+def held(path: Path, timeout_s: float, what: str) -> Iterator[None]:
+    """Hold the lock at `path` for the length of a `with`; waits at most `timeout_s`.
+
+    Raises TransientError naming `what`, the lock and its holder when it stays held.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, thread_local=False)
+    holder = path.with_suffix(".holder")
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        owner = holder.read_text().strip() if holder.exists() else "another process"
+        raise TransientError(
+            f"{what} is held by {owner} (lock {path}), waited {timeout_s:g} s: "
+            "wait for it to end or stop it, then rerun"
+        ) from None
+    try:
+        holder.write_text(f"process {os.getpid()}\n")
+        yield
+    finally:
+        lock.release()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and deletions in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_parquet(table: pa.Table, sink: Any, footer: Mapping[str, object]) -> None:
+    with pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["feed", "partition", "received_at"],
+        write_statistics=["position"],
+    ) as writer:
+        writer.write_table(table, row_group_size=1 << 20)
+        writer.add_key_value_metadata({_FOOTER_KEY.decode(): json.dumps(footer)})
+
+
+def _read_footer(path: Path) -> Segment:
+    try:
+        metadata = pq.read_metadata(path)
+    except pa.ArrowInvalid as error:
+        raise PermanentError(
+            f"{path} is no segment ({str(error).splitlines()[0]}): move the file out of the landing folder"
+        ) from error
+    stored = (metadata.metadata or {}).get(_FOOTER_KEY)
+    if stored is None:
+        raise PermanentError(
+            f"{path} is no segment: its footer lacks the key {_FOOTER_KEY.decode()}; "
+            "move the file out of the landing folder"
+        )
+    footer = json.loads(stored)
+    ranges = tuple(Range(*span) for span in footer["ranges"])
+    if sum(span.rows for span in ranges) != metadata.num_rows:
+        raise PermanentError(
+            f"{path} holds {metadata.num_rows} messages but its footer says "
+            f"{sum(span.rows for span in ranges)}: restore the file from a backup"
+        )
+    return Segment(
+        path.name,
+        path,
+        ranges,
+        datetime.fromisoformat(footer["landed_at"]),
+        path.stat().st_size,
+        footer["body_bytes"],
+    )
+
+
+def _optional_strings(values: Sequence[str | None] | pa.Array | None, count: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(count, pa.string())
+    return pa.array(values, pa.string())
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)

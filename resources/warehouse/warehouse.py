@@ -1,0 +1,143 @@
+"""The warehouse file: opened under a lease, for the length of a `with`, by one process at a time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from resources.errors import PermanentError, TransientError
+from resources.segments import held
+
+# Keys are hashes, and another DuckDB may hash otherwise: what hash() makes of this is kept in the file.
+_HASH_PROBE = "SELECT hash('orders', 1::BIGINT)::VARCHAR"
+_LARGE_LOG = 96 * 1024 * 1024
+_META = "CREATE TABLE IF NOT EXISTS store.meta (key VARCHAR, value VARCHAR)"
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """The DuckDB file at `path`, whose tables `ddl` makes on first opening.
+
+    `published` is the folder of the read-only copies, `memory_limit` DuckDB's own (for example "256MB").
+    """
+
+    path: Path
+    published: Path
+    ddl: Sequence[str]
+    schema_id: str
+    lease_timeout_s: float = 60.0
+    memory_limit: str = "256MB"
+    threads: int | None = None
+
+    @property
+    def copy(self) -> Path:
+        """The read-only copy that readers open."""
+        return self.published / "orders.duckdb"
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the lease and an open connection; the schema is there.
+
+        Raises TransientError when another process holds the lease for longer than `lease_timeout_s`,
+        PermanentError when the file cannot be opened or was written by an incompatible version.
+        """
+        with self.leased():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self.connect()
+            try:
+                self._prepare(connection)
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def leased(self) -> Iterator[None]:
+        """Hold the lease without opening the file: nobody else opens it meanwhile."""
+        with held(self.path.with_suffix(".lock"), self.lease_timeout_s, f"the warehouse {self.path}"):
+            yield
+
+    def exists(self) -> bool:
+        """Tell whether anything has been loaded yet."""
+        return self.path.exists()
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Open the file; only for a holder of the lease."""
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self._memory_to_open(),
+            "preserve_insertion_order": True,
+            "temp_directory": str(self.path.with_suffix(".tmp")),
+        }
+        if self.threads is not None:
+            config["threads"] = self.threads
+        try:
+            connection = duckdb.connect(self.path, config=config)
+        except duckdb.IOException as error:
+            if "lock" in str(error).lower():
+                raise TransientError(
+                    f"{self.path} is open in another program ({_first_line(error)}): close it, then rerun; "
+                    f"read {self.copy} instead"
+                ) from error
+            raise self._unreadable(error) from error
+        except duckdb.Error as error:
+            raise self._unreadable(error) from error
+        connection.execute("SET TimeZone = 'UTC'")
+        # A load must not pay for history: checkpoints happen when publishing.
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("SET wal_autocheckpoint = '256MB'")
+        return connection
+
+    def _memory_to_open(self) -> str:
+        # Replaying a log needs the room of its largest value, which a dead letter of any size may be.
+        log = self.path.with_name(self.path.name + ".wal")
+        size = log.stat().st_size if log.exists() else 0
+        return self.memory_limit if size < _LARGE_LOG else f"{4 * size // 1024**2 + 256}MiB"
+
+    def _unreadable(self, error: duckdb.Error) -> PermanentError:
+        return PermanentError(
+            f"{self.path} cannot be opened ({_first_line(error)}): "
+            "run `orders rebuild`, which moves it aside and rebuilds it from the landing folder"
+        )
+
+    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        probe = connection.execute(_HASH_PROBE).fetchone()
+        assert probe is not None
+        known = connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'store' AND table_name = 'meta'"
+        ).fetchone()
+        if known == (0,):
+            with transaction(connection):
+                connection.execute("CREATE SCHEMA IF NOT EXISTS store")
+                connection.execute(_META)
+                for statement in self.ddl:
+                    connection.execute(statement)
+                connection.execute(
+                    "INSERT INTO store.meta VALUES ('hash', ?), ('schema', ?)", [probe[0], self.schema_id]
+                )
+            return
+        stored = dict(connection.execute("SELECT key, value FROM store.meta").fetchall())
+        if stored != {"hash": probe[0], "schema": self.schema_id}:
+            raise PermanentError(
+                f"{self.path} was written by another version of the platform or of DuckDB: "
+                "run `orders rebuild`, which makes it anew from the landing folder"
+            )
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit at the end of the `with`, roll back when it raises.
+
+    A COMMIT that raises may still be durable; the caller reopens and reads the position.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

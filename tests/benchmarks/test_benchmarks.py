@@ -1,0 +1,44 @@
+"""Each benchmark runs from end to end on tiny sizes; what it measures then proves nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import history, publishing, throughput
+from benchmarks.report import Report
+
+pytestmark = pytest.mark.slow
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def test_throughput_compares_all_three(tmp_path: Path) -> None:
+    plan = throughput.Plan(events=500, dlt_events=50, repeats=1)
+
+    report = throughput.benchmark(tmp_path, plan, _silent, profile=False)
+
+    assert _judged(report) == {"against (a)", "against (b)", "peak memory"}
+
+
+def test_history_compares_recent_and_random(tmp_path: Path) -> None:
+    plan = history.Plan(short=300, long=600, events=10, repeats=1)
+
+    report = history.benchmark(tmp_path, tmp_path / "work", plan, _silent, profile=False)
+
+    assert _judged(report) == {"recent, 600 against 300", "random, 600 against 300"}
+
+
+def test_publishing_is_compared_with_the_loader_and_a_copy(tmp_path: Path) -> None:
+    plan = publishing.Plan(history=300, loads=(100,), repeats=1)
+
+    report = publishing.benchmark(tmp_path, tmp_path / "work", plan, _silent)
+
+    assert _judged(report) == {"after 100: share of the loader's 0.02 s"}
+
+
+def _judged(report: Report) -> set[str]:
+    assert all(figure.value > 0 for figure in report.figures)
+    assert report.as_text().startswith(report.benchmark)
+    return {figure.name for figure in report.figures if figure.verdict in ("meets", "misses")}

@@ -1,0 +1,1 @@
+"""Claims about the command `orders`, as a user meets it: processes, exit codes, what stands where."""

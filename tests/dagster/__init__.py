@@ -1,0 +1,1 @@
+"""Claims about the Dagster layer, on real instances in temporary folders."""

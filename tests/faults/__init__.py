@@ -1,0 +1,1 @@
+"""Processes killed at every labelled point, and builds that are broken on purpose."""

@@ -1,0 +1,125 @@
+"""Builds that are broken on purpose fail the suite, and the same copy unbroken passes it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.scene import PROJECT
+
+IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
+pytestmark = pytest.mark.faults
+
+_KILLS = "tests/faults/test_kills.py::"
+_LEFT_ALONE = _KILLS + "test_a_run_that_is_left_alone_ends_well"
+_LANDING = _KILLS + "test_a_kill_at_any_point_loses_and_repeats_nothing[landing]"
+_COMMITTING = _KILLS + "test_a_kill_at_any_point_loses_and_repeats_nothing[committing]"
+_SHUFFLED = (
+    "tests/orders/test_arrival.py::test_a_busy_shop_delivered_badly_gives_the_state_of_one_delivered_well"
+)
+_LATE = "tests/orders/test_settling.py::test_a_late_version_does_not_overwrite_a_newer_state"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Replacements of text, each of which stands once in its file, and what the suite must say of them."""
+
+    name: str
+    file: str
+    changes: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+    verdict: str
+
+
+BREAKS = (
+    Break(
+        "the broker is told before the segment is written",
+        "assets/landing/land.py",
+        (
+            (
+                '            reached("land.before_acknowledge")\n            broker.acknowledge(batch)\n',
+                '            reached("land.before_acknowledge")\n',
+            ),
+            (
+                "            if len(batch.positions):\n",
+                "            broker.acknowledge(batch)\n            if len(batch.positions):\n",
+            ),
+        ),
+        (_LEFT_ALONE, _LANDING),
+        "1 failed, 1 passed",
+    ),
+    Break(
+        "the position is kept in another transaction",
+        "assets/orders/load.py",
+        (
+            ("            _remember_position(connection, plan, load_no)\n", ""),
+            (
+                '    reached("load.committed")\n',
+                '    reached("load.committed")\n    _remember_position(connection, plan, load_no)\n',
+            ),
+        ),
+        (_LEFT_ALONE, _COMMITTING),
+        "1 failed, 1 passed",
+    ),
+    Break(
+        "a late event overwrites a newer state",
+        "assets/orders/settle.py",
+        (("WHERE stored.order_id IS NULL\n   OR winners", "WHERE true\n   OR winners"),),
+        (_SHUFFLED, _LATE),
+        "2 failed",
+    ),
+)
+
+
+def copy_of_the_tree(folder: Path) -> Path:
+    """Copy the packages, so that a build can be broken without touching this one."""
+    for room in ("assets", "resources", "orchestration", "sensors", "tests"):
+        shutil.copytree(PROJECT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "pyproject.toml", folder)
+    return folder
+
+
+def breaking(tree: Path, broken: Break) -> None:
+    path = tree / broken.file
+    text = path.read_text(encoding="utf-8")
+    for old, new in broken.changes:
+        assert text.count(old) == 1, f"{broken.file} no longer has exactly one:\n{old}"
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def what_pytest_says(tree: Path, *tests: str) -> str:
+    """Run tests of the tree, on the code of the tree, and return what pytest says."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tree / "tmp", *tests],
+        cwd=tree,
+        env=environment | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not IS_FULL, reason="the suite itself is unbroken; the copy runs in `make faults`")
+def test_an_unbroken_copy_passes(tmp_path: Path) -> None:
+    tree = copy_of_the_tree(tmp_path)
+    tests = sorted({test for broken in BREAKS for test in broken.tests})
+    said = what_pytest_says(tree, *tests)
+    assert f"{len(tests)} passed" in said, said
+    assert "failed" not in said
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.name.replace(" ", "-"))
+def test_a_broken_build_is_caught(broken: Break, tmp_path: Path) -> None:
+    tree = copy_of_the_tree(tmp_path)
+    breaking(tree, broken)
+    said = what_pytest_says(tree, *broken.tests)
+    assert broken.verdict in said, said
+    assert "AssertionError" in said

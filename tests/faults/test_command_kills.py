@@ -1,0 +1,49 @@
+"""A kill -9 within `orders run` is made good by the next `orders run`, by itself."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.scene import PROJECT, Scene
+from tests.orders.samples import busy_shop, with_noise
+
+pytestmark = pytest.mark.faults
+
+POINTS = ["load.committed", "reports.before_commit", "publish.copied"]
+if os.environ.get("ORDERS_FAULTS") == "full":
+    POINTS += [
+        "land.renamed",
+        "inbox.before_delete",
+        "load.before_commit",
+        "publish.renamed",
+    ]
+
+
+def orders(scene: Scene, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of Python on the home of the scene."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORDERS_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=PROJECT,
+        env=kept | {"PYTHONPATH": str(PROJECT), "ORDERS_HOME": str(scene.home.root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_orders_run_goes_on_by_itself_after_kills(scene: Scene, tmp_path: Path) -> None:
+    for number, point in enumerate(POINTS):
+        scene.send(with_noise(busy_shop(number, 12), number))
+        killed = orders(scene, "tests.faults.command", point, "1", "run")
+        assert killed.returncode == -signal.SIGKILL, (point, killed.stderr)
+    done = orders(scene, "orchestration", "run")
+    assert done.returncode == 0, done.stderr
+    scene.is_as_if_undisturbed(tmp_path / "undisturbed")
+    verified = orders(scene, "orchestration", "verify")
+    assert verified.returncode == 0, verified.stderr

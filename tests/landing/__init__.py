@@ -1,0 +1,1 @@
+"""Claims about the landing folder and LAND, on a real inbox."""

@@ -1,0 +1,44 @@
+"""Events, notices and channels that the claims share."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from resources.notifications.channels import Receipt
+from resources.notifications.events import Event, Notice, delivery_id
+from resources.notifications.failures import Surroundings, step_failure
+
+T0 = datetime(2026, 5, 1, 10, tzinfo=UTC)
+
+
+def event(number: int = 0, *, error: str = "OSError: disk gone") -> Event:
+    """Return a step failure that is different for each number."""
+    return step_failure(
+        run_id=f"run-{number}",
+        job="refresh",
+        step_key="load",
+        chain=[error],
+        at=T0,
+        about=Surroundings(),
+    )
+
+
+def notice(number: int = 0, *, channel: str = "file", error: str = "OSError: disk gone") -> Notice:
+    """Return the first attempt at delivering `event(number)` to a channel."""
+    told = event(number, error=error)
+    return Notice(delivery_id(told.event_key, channel), 1, told)
+
+
+@dataclass
+class RecorderChannel:
+    """Keeps what it is sent, and raises `error` instead while there is one."""
+
+    name: str = "recorder"
+    error: Exception | None = None
+    sent: list[Notice] = field(default_factory=list)
+
+    def send(self, notice: Notice) -> Receipt:
+        """Keep the notice or raise."""
+        if self.error is not None:
+            raise self.error
+        self.sent.append(notice)
+        return Receipt.DELIVERED

@@ -1,0 +1,167 @@
+"""What every channel owes its dispatcher, and what the file channel adds."""
+
+import io
+import json
+from pathlib import Path
+
+import filelock
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from resources.errors import TransientError
+from resources.notifications.channels import Channel, ConsoleChannel, FileChannel, Receipt
+from tests.notifications.samples import notice
+
+NASTY = 'He said "no"\x1b[2J\r\nto é€😀 \u2028 and \udce9 at amqp://me:secret@host/x'
+
+
+class ChannelContract:
+    """Inherited by the suite of every channel; subclasses give the channel and what arrived."""
+
+    def channel(self, place: Path) -> Channel:
+        """Return a new channel object on `place`."""
+        raise NotImplementedError
+
+    def broken_channel(self, place: Path) -> Channel:
+        """Return a channel whose outside refuses to work."""
+        raise NotImplementedError
+
+    def arrived(self, place: Path) -> str:
+        """Return everything that arrived, as text."""
+        raise NotImplementedError
+
+    def test_a_notice_arrives_with_its_id(self, tmp_path: Path) -> None:
+        assert self.channel(tmp_path).send(notice()) is Receipt.DELIVERED
+        assert self.arrived(tmp_path).count(notice().delivery_id) == 1
+
+    def test_a_notice_answers_the_five_questions_in_order(self, tmp_path: Path) -> None:
+        self.channel(tmp_path).send(notice())
+        text = self.arrived(tmp_path)
+        facts = notice().event.facts
+        answers = [facts.what_broke, "2026-05-01T10:00:00", facts.how_many, facts.next_step]
+        found = [text.rindex(answer) for answer in [*answers, facts.link]]
+        assert found == sorted(found)
+
+    def test_notices_arrive_in_the_order_sent(self, tmp_path: Path) -> None:
+        channel = self.channel(tmp_path)
+        for number in range(5):
+            channel.send(notice(number))
+        text = self.arrived(tmp_path)
+        found = [text.index(notice(number).delivery_id) for number in range(5)]
+        assert found == sorted(found)
+
+    def test_hostile_text_neither_breaks_lines_nor_shows_credentials(self, tmp_path: Path) -> None:
+        channel = self.channel(tmp_path)
+        channel.send(notice(0))
+        plain = self.arrived(tmp_path).count("\n")
+        channel.send(notice(1, error=NASTY))
+        text = self.arrived(tmp_path)
+        assert text.count("\n") == 2 * plain
+        assert "secret" not in text
+        assert "\x1b" not in text
+
+    def test_an_outage_of_the_outside_is_transient(self, tmp_path: Path) -> None:
+        with pytest.raises(TransientError):
+            self.broken_channel(tmp_path).send(notice())
+
+
+class TestConsoleChannel(ChannelContract):
+    """The console."""
+
+    def channel(self, place: Path) -> Channel:
+        return ConsoleChannel(_Closing(place / "console.txt"))
+
+    def broken_channel(self, place: Path) -> Channel:
+        stream = io.StringIO()
+        stream.close()
+        return ConsoleChannel(stream)
+
+    def arrived(self, place: Path) -> str:
+        return (place / "console.txt").read_text(encoding="utf-8")
+
+
+class _Closing(io.StringIO):
+    """A stream that leaves what was written in a file at each flush."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def flush(self) -> None:
+        self._path.write_text(self.getvalue(), encoding="utf-8")
+
+
+class TestFileChannel(ChannelContract):
+    """The file."""
+
+    def channel(self, place: Path) -> Channel:
+        return FileChannel(place / "deep" / "notices.ndjson")
+
+    def broken_channel(self, place: Path) -> Channel:
+        (place / "folder").mkdir()
+        return FileChannel(place / "folder")
+
+    def arrived(self, place: Path) -> str:
+        return (place / "deep" / "notices.ndjson").read_text(encoding="utf-8")
+
+    def test_an_id_that_the_file_holds_is_refused(self, tmp_path: Path) -> None:
+        channel = self.channel(tmp_path)
+        channel.send(notice())
+        assert channel.send(notice()) is Receipt.ALREADY_DELIVERED
+        assert self.channel(tmp_path).send(notice()) is Receipt.ALREADY_DELIVERED
+        assert ids_in(tmp_path / "deep" / "notices.ndjson") == [notice().delivery_id]
+
+    def test_an_id_that_another_process_wrote_meanwhile_is_refused(self, tmp_path: Path) -> None:
+        here, there = self.channel(tmp_path), self.channel(tmp_path)
+        here.send(notice(0))
+        there.send(notice(1))
+        assert here.send(notice(1)) is Receipt.ALREADY_DELIVERED
+
+    def test_a_file_that_was_rotated_away_begins_anew(self, tmp_path: Path) -> None:
+        path = tmp_path / "deep" / "notices.ndjson"
+        channel = self.channel(tmp_path)
+        channel.send(notice(0))
+        path.rename(path.with_suffix(".1"))
+        assert channel.send(notice(1)) is Receipt.DELIVERED
+        assert ids_in(path) == [notice(1).delivery_id]
+
+    def test_a_lock_that_stays_held_is_transient(self, tmp_path: Path) -> None:
+        path = tmp_path / "notices.ndjson"
+        with filelock.FileLock(f"{path}.lock"), pytest.raises(TransientError, match="holds"):
+            FileChannel(path, lock_timeout_s=0.01).send(notice())
+
+    def test_a_foreign_line_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "notices.ndjson"
+        path.write_bytes(b"\xff not json\n[1]\n")
+        FileChannel(path).send(notice())
+        assert path.read_bytes().startswith(b"\xff not json\n[1]\n{")
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_a_line_torn_anywhere_is_neither_lost_nor_merged(
+        self, tmp_path: Path, data: st.DataObject
+    ) -> None:
+        path = tmp_path / "torn.ndjson"
+        path.unlink(missing_ok=True)
+        FileChannel(path).send(notice(0))
+        kept = path.stat().st_size
+        FileChannel(path).send(notice(1, error=NASTY))
+        whole = path.stat().st_size
+        cut = data.draw(st.integers(kept, whole))
+        with path.open("r+b") as file:
+            file.truncate(cut)
+
+        after_the_crash = FileChannel(path)
+        after_the_crash.send(notice(2))
+        after_the_crash.send(notice(1, error=NASTY))
+
+        wanted = {notice(number).delivery_id for number in range(3)}
+        assert sorted(ids_in(path)) == sorted(wanted)
+
+
+def ids_in(path: Path) -> list[str]:
+    """Return the ids of a notice file, every line of which must be whole."""
+    content = path.read_bytes()
+    assert content.endswith(b"\n")
+    return [json.loads(line)["id"] for line in content.splitlines()]

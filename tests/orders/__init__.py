@@ -1,0 +1,1 @@
+"""Claims about LOAD, dead letters, rebuilding and verifying, on a real warehouse."""
