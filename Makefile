@@ -70,4 +70,4 @@ faults: setup
 
 lock: setup
 	@$(AS_PIP); $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-		--extra dev pyproject.toml -o requirements.lock
+		--all-extras pyproject.toml -o requirements.lock

@@ -34,10 +34,13 @@ def up(
 
     settings = parts().settings
     _demand_free(host, settings.ui_port)
-    prepare_home(settings)
+    home = prepare_home(settings)
+    environment = _environment(settings, host) | {"ORDERS_WORKSPACE": str(PROJECT / "workspace.yaml")}
     manager = Manager(Printer(sys.stdout))
     for name, command in parse_procfile((PROJECT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, command, env=_environment(settings, host), cwd=str(PROJECT))
+        # Dagster lets an `.env` of its current folder win over the environment, and the project's names
+        # the default instance: with ORDERS_HOME elsewhere, UI and daemon would show an empty one.
+        manager.add_process(name, command, env=environment, cwd=str(home))
     say(f"web UI on http://{host}:{settings.ui_port} in a few seconds; Ctrl-C stops everything")
     manager.loop()
     if manager.returncode not in _STOPPED_BY_SIGNAL:
@@ -57,7 +60,7 @@ def dispatch() -> None:
 
 
 def _environment(settings: "Settings", host: str) -> dict[str, str]:
-    """Return the environment of the processes, whose folder is the project: paths are absolute."""
+    """Return the environment of the processes, which run in another folder: paths are absolute."""
     scripts = Path(sys.executable).parent
     files = {"ORDERS_FILES_DIR": settings.files_dir, "ORDERS_FILES_MAPPING": settings.files_mapping}
     return {

@@ -1,5 +1,6 @@
 """`orders up`: all of it starts, all of it ends."""
 
+import json
 import os
 import signal
 import socket
@@ -31,6 +32,17 @@ def _answers(url: str, deadline: float, process: subprocess.Popen[bytes]) -> boo
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             select_pause()
     return False
+
+
+def _instance_shown(port: int) -> str:
+    """Return what the web UI says of its instance; a home that differs from `.env`'s must win."""
+    query = json.dumps({"query": "{ instance { info } }"}).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql", query, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        info: str = json.load(answer)["data"]["instance"]["info"]
+    return info
 
 
 def select_pause() -> None:
@@ -73,6 +85,7 @@ def test_everything_starts_together_and_ends_at_sigterm(fresh: Orders) -> None:
     try:
         url = f"http://127.0.0.1:{port}/server_info"
         assert _answers(url, time.monotonic() + _STARTING_S, process), log.read_text()
+        assert str(fresh.home / "dagster") in _instance_shown(port)
         commands = [" ".join(p.cmdline()) for p in _of_home(str(fresh.home))]
         for part in ("dagster-webserver", "dagster-daemon", "dispatch"):
             assert any(part in command for command in commands), commands

@@ -44,9 +44,10 @@ def address(home: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [SCRIPTS / "dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    workspace = PROJECT / "workspace.yaml"
+    command = [SCRIPTS / "dagster-webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
     with (home / "webserver.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=PROJECT, env=_environment(home), stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=home, env=_environment(home), stdout=log, stderr=log)
     try:
         _wait_until_served(f"http://127.0.0.1:{port}/server_info", server)
         yield f"http://127.0.0.1:{port}"
