@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 import dagster as dg
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 HOST: Final = "orders/host"
 PID: Final = "orders/pid"

@@ -66,6 +66,9 @@ class Inbox:
             return self.poll(max_bytes=max_bytes, timeout_s=timeout_s)
         return batch
 
+    def keep_alive(self) -> None:
+        """Do nothing: a folder waits."""
+
     def acknowledge(self, batch: Batch) -> None:
         """Delete the claims whose last line is in the batch."""
         if len(batch.positions):

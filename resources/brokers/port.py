@@ -56,6 +56,10 @@ class Broker(Protocol):
         """Return the next batch of at most about `max_bytes`, None if none came in `timeout_s`."""
         ...
 
+    def keep_alive(self) -> None:
+        """Answer heartbeats; called at least every 5 s while a full buffer keeps us from polling."""
+        ...
+
     def acknowledge(self, batch: Batch) -> None:
         """Let the broker forget `batch`, whose bytes are durable with us now."""
         ...

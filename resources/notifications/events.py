@@ -1,7 +1,8 @@
 """What can be notified: an event, its facts in the order a reader needs them, and a notice of it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,12 +11,67 @@ _CREDENTIALS = re.compile(r"(\w://)[^\s/]*@")
 
 
 class EventType(StrEnum):
-    """Dagster+'s documented names where it has one; STEP_FAILURE is ours."""
+    """Dagster+'s 22 documented names, then ours; some of the former have no data in open source."""
 
     JOB_FAILURE = "JOB_FAILURE"
-    STEP_FAILURE = "STEP_FAILURE"
-    ASSET_CHECK_SEVERITY_ERROR = "ASSET_CHECK_SEVERITY_ERROR"
+    JOB_SUCCESS = "JOB_SUCCESS"
+    JOB_LONG_RUNNING = "JOB_LONG_RUNNING"
+    ASSET_MATERIALIZATION_SUCCESS = "ASSET_MATERIALIZATION_SUCCESS"
+    ASSET_MATERIALIZATION_FAILURE = "ASSET_MATERIALIZATION_FAILURE"
+    ASSET_CHECK_PASSED = "ASSET_CHECK_PASSED"
+    ASSET_CHECK_EXECUTION_FAILURE = "ASSET_CHECK_EXECUTION_FAILURE"
     ASSET_CHECK_SEVERITY_WARN = "ASSET_CHECK_SEVERITY_WARN"
+    ASSET_CHECK_SEVERITY_ERROR = "ASSET_CHECK_SEVERITY_ERROR"
+    ASSET_FRESHNESS_PASS = "ASSET_FRESHNESS_PASS"  # noqa: S105 - no password
+    ASSET_FRESHNESS_WARN = "ASSET_FRESHNESS_WARN"
+    ASSET_FRESHNESS_FAIL = "ASSET_FRESHNESS_FAIL"
+    ASSET_HEALTH_HEALTHY = "ASSET_HEALTH_HEALTHY"
+    ASSET_HEALTH_WARNING = "ASSET_HEALTH_WARNING"
+    ASSET_HEALTH_DEGRADED = "ASSET_HEALTH_DEGRADED"
+    ASSET_HEALTH_UNKNOWN = "ASSET_HEALTH_UNKNOWN"
+    ASSET_OVERDUE = "ASSET_OVERDUE"
+    ASSET_TABLE_SCHEMA_CHANGE = "ASSET_TABLE_SCHEMA_CHANGE"
+    TICK_FAILURE = "TICK_FAILURE"
+    CODE_LOCATION_ERROR = "CODE_LOCATION_ERROR"
+    AGENT_UNAVAILABLE = "AGENT_UNAVAILABLE"
+    INSIGHTS_CONSUMPTION_EXCEEDED = "INSIGHTS_CONSUMPTION_EXCEEDED"
+
+    STEP_FAILURE = "STEP_FAILURE"
+    RUN_CANCELED = "RUN_CANCELED"
+    DAEMON_UNAVAILABLE = "DAEMON_UNAVAILABLE"
+    RUN_QUEUE_BACKLOG = "RUN_QUEUE_BACKLOG"
+    BACKFILL_FAILURE = "BACKFILL_FAILURE"
+    QUEUE_BACKLOG = "QUEUE_BACKLOG"
+    RECORDS_REJECTED = "RECORDS_REJECTED"
+    ORDER_EVENT = "ORDER_EVENT"
+    NOTIFICATION_DEAD = "NOTIFICATION_DEAD"
+
+
+class Severity(StrEnum):
+    """How bad it is, from the mildest; channels map it to their own scales."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What an event is about, for policies to select by; an empty field says that it has none.
+
+    `assets` are keys as `a/b`; `groups` and `kinds` are those of the assets; `tags` those of the run.
+    """
+
+    location: str = ""
+    job: str = ""
+    run_id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    assets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    instigator: str = ""
+    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +99,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact worth telling. The same fact always has the same `event_key`, whoever finds it."""
+    """A fact worth telling. The same fact always has the same `event_key`, whoever finds it.
+
+    `incident` names the condition that this event opens (`job/ingest`, `check/orders/key_is_unique`), or
+    closes when `is_recovery`; "" where there is nothing to recover from. `details` are further facts by
+    name, for policies and machines: of an order its status, source and amount (a decimal string).
+    """
 
     event_key: str
     event_type: EventType
@@ -51,6 +112,11 @@ class Event:
     occurred_at: datetime
     title: str
     facts: Facts
+    severity: Severity = Severity.ERROR
+    incident: str = ""
+    is_recovery: bool = False
+    targets: Targets = field(default_factory=Targets)
+    details: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from tests.cli.running import PROJECT, Orders, error_line
