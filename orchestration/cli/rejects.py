@@ -56,12 +56,17 @@ def list_rejects(
     """List dead letters, the oldest first."""
     _demand_known("--state", state, _states())
     _demand_reason(reason)
-    with parts().reading() as connection:
-        rows = connection.execute(_LIST, {"state": state, "reason": reason}).fetchall()
+    platform = parts()
+    rows = _listed(platform, state, reason) if platform.warehouse().exists() else []
     if as_json:
         show_rows_as_json(_LISTED, rows)
     else:
         show_rows(_LISTED, rows)
+
+
+def _listed(platform: Parts, state: str, reason: str | None) -> list[tuple[object, ...]]:
+    with platform.reading() as connection:
+        return connection.execute(_LIST, {"state": state, "reason": reason}).fetchall()
 
 
 @app.command("show")

@@ -55,6 +55,10 @@ def test_dead_letters_are_listed_with_reason_and_without_their_bytes(filled: Ord
     assert filled.json("rejects", "list", "--state", "replayed") == []
 
 
+def test_a_fresh_home_has_no_dead_letters(fresh: Orders) -> None:
+    assert fresh.json("rejects", "list") == []
+
+
 def test_a_dead_letter_is_shown_byte_for_byte(filled: Orders) -> None:
     rejection = filled.json("rejects", "list", "--reason", "not_utf8")[0]["rejection_id"]
     shown = filled.json("rejects", "show", rejection)
