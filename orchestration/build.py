@@ -179,4 +179,5 @@ class _Broker:
     def __call__(self) -> "Broker":
         from resources.brokers.urls import open_broker
 
-        return open_broker(self.settings.broker_address().get_secret_value())
+        settings = self.settings
+        return open_broker(settings.broker_address().get_secret_value(), settings.broker_memory_dir)

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         return self.root / "landing"
 
     @property
+    def broker_memory_dir(self) -> Path:
+        """Where logs keep what their positions belong to: beside the segments, which hold the positions."""
+        return self.landing_dir / ".origins"
+
+    @property
     def warehouse_path(self) -> Path:
         """The warehouse file."""
         return self.root / "warehouse" / "orders.duckdb"

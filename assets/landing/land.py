@@ -6,6 +6,7 @@ from pathlib import Path
 
 from resources.brokers.port import Broker
 from resources.crashpoints import reached
+from resources.errors import PermanentError
 from resources.segments import Landing, Segment, held
 
 SEGMENT_BYTES = 16 * 1024 * 1024
@@ -37,7 +38,8 @@ def land(
 
     The position is the landing folder itself: nothing else is read or kept. Raises TransientError
     when the feed's lease is held for longer than `timeout_s`, the disk is nearly full or the broker
-    fails; what was landed until then stays, and the next call goes on from there.
+    fails, PermanentError, after the other partitions, for one that waits for a decision; what was
+    landed until then stays, and the next call goes on from there.
     """
     messages = segments = size = 0
     with held(lease(landing, broker.feed), timeout_s, f"the landing lease of feed {broker.feed}"):
@@ -65,6 +67,8 @@ def land(
             reached("land.acknowledged")
             if batch.through >= missing.get(batch.partition, batch.through + 1):
                 del missing[batch.partition]
+        if lines := broker.stopped():
+            raise PermanentError("; ".join(lines))
     return Landed(messages, segments, size)
 
 

@@ -33,7 +33,8 @@ class Parts:
         """Lend the broker, closed afterwards; raises PermanentError for a URL that is not understood."""
         from resources.brokers.urls import open_broker
 
-        with closing(open_broker(self.settings.broker_address().get_secret_value())) as broker:
+        url = self.settings.broker_address().get_secret_value()
+        with closing(open_broker(url, self.settings.broker_memory_dir)) as broker:
             yield broker
 
     def landing(self) -> "Landing":

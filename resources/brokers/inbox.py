@@ -16,6 +16,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
+from resources.brokers.address import Address
 from resources.brokers.port import Batch, Outgoing
 from resources.crashpoints import reached
 from resources.errors import PermanentError
@@ -24,6 +25,14 @@ from resources.segments import sync_folder
 LINES_PER_FILE = 1_000_000_000
 _PARTITION = "0"
 _LINE_FEED = 0x0A
+
+
+def open_url(address: Address, memory: Path | None = None) -> "Inbox":
+    """Return the inbox of `inbox:///absolute/path?name=feed`."""
+    if address.hosts or not address.path:
+        raise PermanentError("an inbox URL needs an absolute path with three slashes: inbox:///absolute/path")
+    address.demand_options()
+    return Inbox(Path("/", address.path), feed=address.feed("inbox"))
 
 
 @dataclass(slots=True)
@@ -84,6 +93,10 @@ class Inbox:
     def backlog(self) -> int:
         """Return how many files wait or are claimed."""
         return len(self._visible()) + len(self._claims())
+
+    def stopped(self) -> Sequence[str]:
+        """Return nothing: a folder has one partition, and what is wrong with it raises."""
+        return ()
 
     def publish(self, messages: Iterable[Outgoing]) -> int:
         """Write the messages as one file and make it visible; durable when this returns.

@@ -6,7 +6,7 @@ queues, ActiveMQ, the inbox) forgets what is acknowledged: `resume` tells it how
 was landed but not acknowledged comes again and counts as a duplicate, or is recognised by position.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,14 @@ class Broker(Protocol):
 
     def backlog(self) -> int:
         """Return how many messages (for the inbox: files) wait, without taking any."""
+        ...
+
+    def stopped(self) -> Sequence[str]:
+        """Return one clear line for each partition that waits for a decision while the others go on.
+
+        A queue has none: what is wrong with it raises. LAND ends the others' batch first and then fails
+        with these lines; stream mode tells of them again and again.
+        """
         ...
 
     def publish(self, messages: Iterable[Outgoing]) -> int:
