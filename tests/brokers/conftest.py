@@ -1,0 +1,5 @@
+"""What the tests of brokers share."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.brokers.contract", "tests.brokers.waiting")

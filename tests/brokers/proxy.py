@@ -1,0 +1,93 @@
+"""A network that fails when a test says so: a TCP proxy on 127.0.0.1."""
+
+import contextlib
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+from typing import Self
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class Proxy:
+    """Passes bytes between its own `port` and `target_port`, and cuts connections when told."""
+
+    target_port: int
+    port: int = 0
+    _left: int | None = None
+    _pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Cut everything and stop listening."""
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Reset every connection; new ones pass."""
+        with self._lock:
+            pairs, self._pairs, self._left = self._pairs, [], None
+        for end in (end for pair in pairs for end in pair):
+            _reset(end)
+
+    def cut_after(self, count: int) -> None:
+        """Reset every connection once `count` more bytes have come from the server; new ones pass."""
+        with self._lock:
+            self._left = count
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether a cut is still to come."""
+        return self._left is not None
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target_port), timeout=5)
+            except OSError:
+                _reset(near)
+                continue
+            far.settimeout(None)
+            with self._lock:
+                self._pairs.append((near, far))
+            for source, sink, is_down in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pump, args=(source, sink, is_down), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, is_down: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                if is_down and self._is_used_up(len(data)):
+                    sink.sendall(data[: len(data) // 2])
+                    self.cut()
+                    return
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def _is_used_up(self, count: int) -> bool:
+        with self._lock:
+            if self._left is None:
+                return False
+            self._left -= count
+            return self._left <= 0
+
+
+def _reset(end: socket.socket) -> None:
+    # Closed with a reset, as a router forgets a connection; shutdown wakes the thread that reads.
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
