@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from orchestration.settings import Settings
     from resources.brokers.port import Broker
-    from resources.notifications.channels import Channel
     from resources.notifications.outbox import Outbox
+    from resources.notifications.port import Channel
     from resources.segments import Landing
     from resources.warehouse.warehouse import Warehouse
 

@@ -1,13 +1,9 @@
-"""Where notices go: one small port, and its first two fillings, the console and a file.
-
-A channel maps what the outside raises to TransientError (try again) or PermanentError (never will).
-"""
+"""The first two channels, the console and a file."""
 
 import os
-from enum import StrEnum
 from io import FileIO
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TextIO
 
 import filelock
 import msgspec
@@ -15,30 +11,7 @@ import msgspec
 from resources import crashpoints
 from resources.errors import TransientError
 from resources.notifications.events import Notice, one_line
-
-
-class Receipt(StrEnum):
-    """What a channel says of a notice that it holds now."""
-
-    DELIVERED = "delivered"
-    ALREADY_DELIVERED = "already_delivered"
-
-
-class Channel(Protocol):
-    """One place that notices go to; `name` is stable, as it is part of every delivery id."""
-
-    @property
-    def name(self) -> str:
-        """The channel's name."""
-        ...
-
-    def send(self, notice: Notice) -> Receipt:
-        """Hand the notice over; when this returns, the channel answers for it.
-
-        The same delivery id may come again: a channel that can know, refuses the second one.
-        Raises TransientError or PermanentError.
-        """
-        ...
+from resources.notifications.port import Receipt
 
 
 class ConsoleChannel:

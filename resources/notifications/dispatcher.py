@@ -18,10 +18,10 @@ from types import FrameType
 from resources import crashpoints
 from resources.clock import Clock
 from resources.errors import PermanentError, TransientError
-from resources.notifications.channels import Channel
 from resources.notifications.events import Notice
 from resources.notifications.outbox import Outbox
-from resources.notifications.policies import RetryPolicy, channels_for
+from resources.notifications.port import Channel
+from resources.notifications.retry import RetryPolicy
 
 _log = logging.getLogger(__name__)
 _DECISIONS_AT_ONCE = 500
@@ -148,5 +148,5 @@ class _Pass:
 
 def _decide_all(outbox: Outbox, channels: Sequence[str], now: datetime) -> None:
     while recorded := outbox.undecided(_DECISIONS_AT_ONCE):
-        outbox.decide({e.event_key: channels_for(e, channels) for e in recorded}, now=now)
+        outbox.decide({e.event_key: tuple(dict.fromkeys(channels)) for e in recorded}, now=now)
         crashpoints.reached("notify.events_decided")

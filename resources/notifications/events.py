@@ -1,11 +1,15 @@
 """What can be notified: an event, its facts in the order a reader needs them, and a notice of it."""
 
 import re
+from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
+DEFAULT_POLICY = "default"
+"""The name under which events go out while there are no policies."""
 _MAX_TEXT = 400
 _CREDENTIALS = re.compile(r"(\w://)[^\s/]*@")
 
@@ -121,16 +125,33 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event on its way to one channel; `delivery_id` stays the same over all attempts."""
+    """What one channel gets: one event, or a digest of several of one group.
+
+    `delivery_id` stays the same over all attempts, and so does the rest but `attempt`. `event` is the
+    latest of the `count` events, with its facts already saying how many and since when; `others` are
+    titles of the rest, at most ten. `thread` is one key from an opening over its reminders to its
+    recovery; when `is_resolved`, nothing in it is open any more. `severity` is the policy's, or the
+    event's own.
+    """
 
     delivery_id: str
     attempt: int
     event: Event
+    policy: str = DEFAULT_POLICY
+    severity: Severity = Severity.ERROR
+    thread: str = ""
+    is_resolved: bool = False
+    count: int = 1
+    others: tuple[str, ...] = ()
 
 
-def delivery_id(event_key: str, channel: str) -> str:
-    """Return the one id under which `channel` gets this event, however often it is tried."""
-    return f"{event_key}@{channel}"
+def delivery_id(event_key: str, channel: str, policy: str = DEFAULT_POLICY) -> str:
+    """Return the one id under which a policy tells `channel` of this event, however often it is tried.
+
+    It is short ASCII, fit for a header, whatever the event key holds.
+    """
+    digest = sha256("\0".join((event_key, policy, channel)).encode("utf-8", "surrogatepass")).digest()
+    return "ntc_" + b32encode(digest[:20]).decode().lower()
 
 
 def one_line(text: str) -> str:

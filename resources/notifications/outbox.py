@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 from resources import crashpoints
 from resources.clock import Clock, SystemClock
 from resources.notifications.events import Event, Notice, delivery_id, one_line
-from resources.notifications.policies import RetryPolicy
+from resources.notifications.retry import RetryPolicy
 from resources.notifications.schema import Database, attempts, cursors, deliveries, events
 
 _INSTALLED_AT = "installed_at"

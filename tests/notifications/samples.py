@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from resources.notifications.channels import Receipt
 from resources.notifications.events import Event, Notice, delivery_id
 from resources.notifications.failures import Surroundings, step_failure
+from resources.notifications.port import Receipt
 
 T0 = datetime(2026, 5, 1, 10, tzinfo=UTC)
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resources.errors import TransientError
-from resources.notifications.channels import Channel, ConsoleChannel, FileChannel, Receipt
+from resources.notifications.channels import ConsoleChannel, FileChannel
+from resources.notifications.port import Channel, Receipt
 from tests.notifications.samples import notice
 
 NASTY = 'He said "no"\x1b[2J\r\nto é€😀 \u2028 and \udce9 at amqp://me:secret@host/x'
@@ -137,7 +138,7 @@ class TestFileChannel(ChannelContract):
         FileChannel(path).send(notice())
         assert path.read_bytes().startswith(b"\xff not json\n[1]\n{")
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_a_line_torn_anywhere_is_neither_lost_nor_merged(
         self, tmp_path: Path, data: st.DataObject

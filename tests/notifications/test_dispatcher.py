@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from resources.clock import FrozenClock, SystemClock
 from resources.errors import PermanentError, TransientError
-from resources.notifications.channels import FileChannel, Receipt
+from resources.notifications.channels import FileChannel
 from resources.notifications.dispatcher import Delivered, deliver_due
-from resources.notifications.events import Notice
+from resources.notifications.events import Notice, delivery_id
 from resources.notifications.outbox import Outbox
-from resources.notifications.policies import RetryPolicy
+from resources.notifications.port import Receipt
+from resources.notifications.retry import RetryPolicy
 from tests.notifications.samples import T0, RecorderChannel, event
 
 RETRY = RetryPolicy(base_s=10, cap_s=100, max_attempts=4)
@@ -52,7 +53,7 @@ def test_a_failed_delivery_is_tried_again_under_the_same_id(outbox: Outbox, cloc
     clock.advance(RETRY.base_s)
     assert deliver_due(outbox, [channel], clock, retry=RETRY) == Delivered(delivered=1)
     (sent,) = channel.sent
-    assert (sent.delivery_id, sent.attempt) == (f"{event(1).event_key}@recorder", 2)
+    assert (sent.delivery_id, sent.attempt) == (delivery_id(event(1).event_key, "recorder"), 2)
 
 
 def test_a_delivery_is_dead_after_the_last_attempt(outbox: Outbox, clock: FrozenClock) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.notifications.events import delivery_id
 from resources.notifications.outbox import Outbox
 from tests.notifications.samples import event
 
@@ -40,7 +41,7 @@ def broken_promises(folder: Path) -> set[str]:
     ids = [json.loads(line)["id"] for line in lines]
     if len(set(ids)) < len(ids):
         broken.add("twice")
-    if set(ids) != {f"{event(number).event_key}@file" for number in range(EVENTS)}:
+    if set(ids) != {delivery_id(event(number).event_key, "file") for number in range(EVENTS)}:
         broken.add("lost")
     with Outbox(folder / "outbox.db") as outbox:
         counts = outbox.counts()
@@ -122,4 +123,4 @@ def test_dispatchers_side_by_side_deliver_each_notice_once(tmp_path: Path) -> No
     workers = [subprocess.Popen(command) for _ in range(3)]
     assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0]
     ids = [json.loads(x)["id"] for x in (tmp_path / "notices.ndjson").read_bytes().splitlines()]
-    assert sorted(ids) == sorted(f"{event(number).event_key}@file" for number in range(40))
+    assert sorted(ids) == sorted(delivery_id(event(number).event_key, "file") for number in range(40))

@@ -13,7 +13,7 @@ from resources.clock import FrozenClock
 from resources.errors import PermanentError
 from resources.notifications.events import one_line
 from resources.notifications.outbox import Outbox
-from resources.notifications.policies import RetryPolicy
+from resources.notifications.retry import RetryPolicy
 from tests.notifications.samples import T0, event
 
 RETRY = RetryPolicy(max_attempts=3, lease_s=60)
@@ -114,7 +114,7 @@ def test_a_delivery_that_kills_its_dispatcher_each_time_is_dead_in_the_end(tmp_p
         assert outbox.counts().dead == 1
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from resources import crashpoints
 from resources.clock import SystemClock
-from resources.notifications.channels import Channel, FileChannel, Receipt
+from resources.notifications.channels import FileChannel
 from resources.notifications.dispatcher import deliver_due, run_forever, stopping_on_signals
 from resources.notifications.events import Notice
 from resources.notifications.outbox import Outbox
-from resources.notifications.policies import RetryPolicy
+from resources.notifications.port import Channel, Receipt
+from resources.notifications.retry import RetryPolicy
 
 # A killed process's lease ends at once, so that the claims need not wait for it.
 RETRY = RetryPolicy(lease_s=0)

@@ -13,7 +13,8 @@ _ROOMS = ("resources", "assets", "sensors", "orchestration")
 _PURE = {
     "assets/contract": {"msgspec", "pyarrow"},
     "assets/transforms": {"narwhals"},
-    "resources/notifications/policies.py": set[str](),
+    "resources/notifications/decisions.py": set[str](),
+    "resources/notifications/retry.py": set[str](),
     "resources/notifications/events.py": set[str](),
 }
 
