@@ -1,7 +1,7 @@
 """What assets, checks and sensors are given: the opened-on-demand parts of the platform."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The parts by name. `open_broker` makes the broker anew; the URL with its credentials stays inside it.
+    """The parts by name. `open_brokers` makes the brokers anew; the URLs with their credentials stay inside.
 
     `first_day` is the first daily partition; `on_progress` is told in a few words how far a run is.
     """
 
     landing: "Landing"
     warehouse: "Warehouse"
-    open_broker: "Callable[[], Broker]"
+    open_brokers: "Callable[[], Sequence[Broker]]"
     clock: "Clock"
     first_day: date
     files_dir: Path | None
@@ -39,13 +39,19 @@ class Platform:
     on_progress: Callable[[str], None] = lambda text: None
 
     @contextmanager
+    def brokers(self) -> "Iterator[Sequence[Broker]]":
+        """Lend the brokers, one for each feed, for the length of a `with`."""
+        with ExitStack() as stack:
+            opened = self.open_brokers()
+            for broker in opened:
+                stack.callback(broker.close)
+            yield opened
+
+    @contextmanager
     def broker(self) -> "Iterator[Broker]":
-        """Lend the broker for the length of a `with`."""
-        broker = self.open_broker()
-        try:
-            yield broker
-        finally:
-            broker.close()
+        """Lend the first of the brokers, to which this platform itself publishes."""
+        with self.brokers() as opened:
+            yield opened[0]
 
     @property
     def last_day(self) -> date:

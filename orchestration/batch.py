@@ -28,11 +28,11 @@ from orchestration.settings import Settings
 from orchestration.stopping import Stopped, stopping
 from resources.clock import SystemClock
 from resources.errors import OrdersError, TransientError
+from resources.leases import held
 from resources.notifications.channels import ConsoleChannel, FileChannel
 from resources.notifications.dispatcher import Delivered, deliver_due
 from resources.notifications.outbox import Outbox
 from resources.notifications.port import Channel
-from resources.segments import held
 from sensors.collectors import collect
 
 _NOTIFY_S = 10.0

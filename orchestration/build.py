@@ -1,7 +1,7 @@
 """From settings to definitions: the one place where the rooms are put together."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.checks import checks
 from assets.files.definitions import files_feed, order_files_asset
-from assets.landing.definitions import broker_feed, order_messages_asset
+from assets.landing.definitions import broker_feeds, order_messages_asset
 from assets.operations.definitions import published_copy_asset
 from assets.orders.definitions import load_asset
 from assets.reports.definitions import customer_value_asset, daily_reports_asset
@@ -21,6 +21,7 @@ from orchestration.orphans import process_tags
 from orchestration.partitions import daily
 from orchestration.schedules import schedules
 from orchestration.settings import Settings
+from resources.errors import PermanentError
 from resources.notifications.resource import RESOURCE_KEY, NotificationOutbox
 from sensors.automation import automation_sensor
 from sensors.backlog import backlog_sensor
@@ -82,17 +83,18 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Return all assets, in flow order; all but the feeds must be fresh."""
     days = daily(settings.first_day)
     owner = settings.owner
+    feeds = feed_names(settings)
     window = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=settings.freshness_hours))
     made = [
         order_files_asset(days, owner),
-        order_messages_asset(owner),
+        order_messages_asset(feeds, owner),
         load_asset(owner),
         daily_reports_asset(days, owner),
         customer_value_asset(owner),
         published_copy_asset(owner),
     ]
     fresh = dg.map_asset_specs(lambda spec: spec.replace_attributes(freshness_policy=window), made)
-    return [broker_feed(), files_feed(), *fresh]
+    return [*broker_feeds(feeds), files_feed(), *fresh]
 
 
 def owners_of(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]) -> dict[str, list[str]]:
@@ -158,7 +160,7 @@ def build_platform(
             settings.lock_timeout_s,
             settings.memory_limit,
         ),
-        open_broker=_Broker(settings),
+        open_brokers=_Brokers(settings),
         clock=clock,
         first_day=settings.first_day,
         files_dir=settings.files_dir,
@@ -171,13 +173,28 @@ def build_platform(
 
 
 @dataclass(frozen=True, slots=True)
-class _Broker:
-    """Opens the broker; its URL, which may hold a password, is in no repr."""
+class _Brokers:
+    """Opens the brokers; their URLs, which may hold a password, are in no repr."""
 
     settings: Settings = field(repr=False)
 
-    def __call__(self) -> "Broker":
-        from resources.brokers.urls import open_broker
+    def __call__(self) -> "Sequence[Broker]":
+        from resources.brokers.urls import open_brokers
 
         settings = self.settings
-        return open_broker(settings.broker_address().get_secret_value(), settings.broker_memory_dir)
+        return open_brokers(settings.broker_address().get_secret_value(), settings.broker_memory_dir)
+
+
+def feed_names(settings: Settings) -> list[str]:
+    """Return the names of the brokers' feeds.
+
+    URLs that are not understood are no reason to show nothing in the UI: then there is one feed, `broker`,
+    and whatever wants to read it says what is wrong.
+    """
+    if settings.broker_url is None:
+        # Its module brings Arrow with it, and a code location must load fast.
+        return ["inbox"]
+    try:
+        return [broker.feed for broker in _Brokers(settings)()]
+    except PermanentError:
+        return ["broker"]

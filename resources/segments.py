@@ -17,11 +17,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from resources.clock import Clock, SystemClock
 from resources.crashpoints import reached
 from resources.errors import PermanentError, TransientError
+from resources.leases import held
 
 SCHEMA = pa.schema(
     [
@@ -36,6 +36,8 @@ SCHEMA = pa.schema(
 )
 _log = logging.getLogger(__name__)
 _FOOTER_KEY = b"orders.segment"
+_DELETINGS = ".deletings"
+_LOOKS = 50
 _MIN_FREE_BYTES = 2 * 1024**3
 _MIN_FREE_SHARE = 0.05
 
@@ -68,6 +70,37 @@ class Segment:
         return sum(span.rows for span in self.ranges)
 
 
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Consecutive messages of one partition; `keys` and `headers` may be absent."""
+
+    partition: str
+    positions: Sequence[int] | pa.Array
+    bodies: Sequence[bytes] | pa.Array
+    keys: Sequence[str | None] | pa.Array | None = None
+    headers: Sequence[str | None] | pa.Array | None = None
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.positions)
+
+    def table(self, feed: str, landed_at: datetime) -> pa.Table:
+        """Return them as rows of a segment."""
+        count = len(self)
+        columns = {
+            "feed": pa.repeat(feed, count),
+            "partition": pa.repeat(self.partition, count),
+            "position": pa.array(self.positions, pa.int64()),
+            "received_at": pa.repeat(pa.scalar(_naive(landed_at), pa.timestamp("us")), count),
+            "key": _optional_strings(self.keys, count),
+            "headers": _optional_strings(self.headers, count),
+            "body": self.bodies
+            if isinstance(self.bodies, pa.Array)
+            else pa.array(self.bodies, pa.large_binary()),
+        }
+        return pa.table(columns, schema=SCHEMA)
+
+
 @dataclass(slots=True)
 class Landing:
     """Appends to and lists the landing folder `root`; any number of processes may do so."""
@@ -87,49 +120,82 @@ class Landing:
         keys: Sequence[str | None] | pa.Array | None = None,
         headers: Sequence[str | None] | pa.Array | None = None,
     ) -> Segment:
-        """Land messages as one segment; when this returns they survive a loss of power.
+        """Land messages of one partition as one segment; otherwise like `append_all`."""
+        return self.append_all(feed, [Messages(partition, positions, bodies, keys, headers)])
 
-        Positions ascend. Raises TransientError when the disk is nearly full or the landing lock is
-        held for longer than `lease_timeout_s`.
+    def append_all(self, feed: str, parts: Sequence[Messages]) -> Segment:
+        """Land messages, also of several partitions, as one segment, row by row in this order.
+
+        When this returns they survive a loss of power. Positions ascend within a partition. Raises
+        TransientError when the disk is nearly full or the landing lock is held for longer than
+        `lease_timeout_s`.
         """
-        count = len(positions)
-        if count == 0 or len(bodies) != count:
-            raise ValueError(f"a segment needs as many bodies as positions, at least one: {count}")
-        self._guard_disk()
+        if not parts or any(len(part) == 0 or len(part.bodies) != len(part) for part in parts):
+            raise ValueError("a segment needs as many bodies as positions, at least one in each part")
+        self.guard_disk()
         # The lock gives segments one order over all feeds, which a rebuild needs to repeat: a
         # landing time is chosen only after every earlier one is visible.
         with self._locked():
             landed_at = self._next_landing_time()
-            columns = {
-                "feed": pa.repeat(feed, count),
-                "partition": pa.repeat(partition, count),
-                "position": pa.array(positions, pa.int64()),
-                "received_at": pa.repeat(pa.scalar(_naive(landed_at), pa.timestamp("us")), count),
-                "key": _optional_strings(keys, count),
-                "headers": _optional_strings(headers, count),
-                "body": pa.array(bodies, pa.large_binary()) if not isinstance(bodies, pa.Array) else bodies,
-            }
-            table = pa.table(columns, schema=SCHEMA)
-            span = Range(feed, partition, int(positions[0]), int(positions[-1]), count)
-            segment = self._write(table, (span,), landed_at)
-        text = "landed %d messages of %s, partition %s, positions %d to %d, in segment %s"
-        told = (count, feed, partition, span.first, span.last, segment.name)
-        _log.info(text, *told, extra={"segment": segment.name})
+            table = pa.concat_tables([part.table(feed, landed_at) for part in parts])
+            segment = self._write(table, _ranges(feed, parts), landed_at)
+        for span in segment.ranges:
+            text = "landed %d messages of %s, partition %s, positions %d to %d, in segment %s"
+            told = (span.rows, feed, span.partition, span.first, span.last, segment.name)
+            _log.info(text, *told, extra={"segment": segment.name})
         return segment
 
     def segments(self, feed: str | None = None) -> list[Segment]:
         """Return the segments, of `feed` or of all feeds, in the order in which they landed."""
         if not self.root.exists():
             return []
-        names = {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
-        for gone in self._known.keys() - names:
-            del self._known[gone]
-        for name in names - self._known.keys():
-            self._known[name] = _read_footer(self.root / name)
+        self._look()
         found = sorted(self._known.values(), key=lambda segment: (segment.landed_at, segment.name))
         if feed is None:
             return found
         return [s for s in found if any(span.feed == feed for span in s.ranges)]
+
+    def _look(self) -> None:
+        """Bring `_known` up to date with the folder.
+
+        A listing in the middle of which the parts of a merged segment are deleted may hold neither them
+        nor it. So it counts only when no deleting began meanwhile.
+        """
+        for _ in range(_LOOKS):
+            before = self.deletings()
+            names = {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
+            try:
+                for name in names - self._known.keys():
+                    self._known[name] = _read_footer(self.root / name)
+            except FileNotFoundError:
+                continue
+            if self.deletings() == before:
+                for gone in self._known.keys() - names:
+                    del self._known[gone]
+                return
+        raise TransientError(f"{self.root} changed during each of {_LOOKS} listings: rerun")
+
+    def deletings(self) -> int:
+        """Return how often segments were deleted because a merged one had taken their place."""
+        counter = self.root / _DELETINGS
+        return counter.stat().st_size if counter.exists() else 0
+
+    def delete(self, segments: Sequence[Segment]) -> None:
+        """Delete segments whose messages are durable in another one."""
+        with (self.root / _DELETINGS).open("ab") as counter:
+            counter.truncate(self.deletings() + 1)
+        reached("merge.before_delete")
+        for segment in segments:
+            segment.path.unlink(missing_ok=True)
+            self._known.pop(segment.name, None)
+        sync_folder(self.root)
+
+    @contextmanager
+    def kept(self, timeout_s: float | None = None) -> Iterator[None]:
+        """See to it that no segment is deleted within the `with`: for those who read all of them."""
+        wait_s = self.lease_timeout_s if timeout_s is None else timeout_s
+        with held(self.root / ".keeping.lock", wait_s, "the folder of segments"):
+            yield
 
     def last_position(self, feed: str, partition: str) -> int | None:
         """Return the greatest landed position of a partition, None if it has none."""
@@ -185,7 +251,8 @@ class Landing:
         self.root.mkdir(parents=True, exist_ok=True)
         return held(self.root / ".landing.lock", self.lease_timeout_s, "the landing folder")
 
-    def _guard_disk(self) -> None:
+    def guard_disk(self) -> None:
+        """Raise TransientError when the disk is nearly full: then nothing may be taken from a broker."""
         self.root.mkdir(parents=True, exist_ok=True)
         usage = shutil.disk_usage(self.root)
         if usage.free < max(_MIN_FREE_BYTES, _MIN_FREE_SHARE * usage.total):
@@ -193,30 +260,6 @@ class Landing:
                 f"the disk of {self.root} has {usage.free / 1024**3:.1f} GiB free, below the guard "
                 "of 5 % or 2 GiB: nothing was taken from the broker; free some space, then rerun"
             )
-
-
-@contextmanager
-def held(path: Path, timeout_s: float, what: str) -> Iterator[None]:
-    """Hold the lock at `path` for the length of a `with`; waits at most `timeout_s`.
-
-    Raises TransientError naming `what`, the lock and its holder when it stays held.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, thread_local=False)
-    holder = path.with_suffix(".holder")
-    try:
-        lock.acquire(timeout=timeout_s)
-    except Timeout:
-        owner = holder.read_text().strip() if holder.exists() else "another process"
-        raise TransientError(
-            f"{what} is held by {owner} (lock {path}), waited {timeout_s:g} s: "
-            "wait for it to end or stop it, then rerun"
-        ) from None
-    try:
-        holder.write_text(f"process {os.getpid()}\n")
-        yield
-    finally:
-        lock.release()
 
 
 def sync_folder(folder: Path) -> None:
@@ -269,6 +312,18 @@ def _read_footer(path: Path) -> Segment:
         path.stat().st_size,
         footer["body_bytes"],
     )
+
+
+def _ranges(feed: str, parts: Sequence[Messages]) -> tuple[Range, ...]:
+    found: dict[str, Range] = {}
+    for part in parts:
+        first, last = int(part.positions[0]), int(part.positions[-1])
+        before = found.get(part.partition)
+        if before is not None and before.last >= first:
+            raise ValueError(f"position {first} of partition {part.partition} does not follow {before.last}")
+        begin, rows = (first, 0) if before is None else (before.first, before.rows)
+        found[part.partition] = Range(feed, part.partition, begin, last, rows + len(part))
+    return tuple(found.values())
 
 
 def _optional_strings(values: Sequence[str | None] | pa.Array | None, count: int) -> pa.Array:

@@ -40,8 +40,7 @@ def backlog_sensor(job: str) -> dg.SensorDefinition:
         if hindrance is not None:
             return dg.SkipReason(hindrance)
         try:
-            with platform.broker() as broker:
-                waiting = broker.backlog()
+            waiting = messages_waiting(platform)
             files = changed_files(platform)
         except OrdersError as error:
             return dg.SkipReason(str(error))
@@ -49,10 +48,28 @@ def backlog_sensor(job: str) -> dg.SensorDefinition:
         fingerprint = sha256("\n".join(files).encode()).hexdigest()[:16] if files else ""
         if waiting == 0 and fingerprint in ("", context.cursor):
             return dg.SkipReason("nothing waits")
-        context.log.info(f"{waiting} waiting in the broker, {len(files)} files new or changed")
+        context.log.info(f"{waiting} waiting in the brokers, {len(files)} files new or changed")
         return dg.SensorResult([dg.RunRequest()], cursor=fingerprint)
 
     return backlog
+
+
+def messages_waiting(platform: Platform) -> int:
+    """Return how many messages (for an inbox: files) wait in all feeds.
+
+    Raises what a broker raises when it cannot be asked and nothing waits in the others.
+    """
+    waiting = 0
+    failures: list[OrdersError] = []
+    with platform.brokers() as brokers:
+        for broker in brokers:
+            try:
+                waiting += broker.backlog()
+            except OrdersError as error:
+                failures.append(error)
+    if failures and not waiting:
+        raise failures[0]
+    return waiting
 
 
 def changed_files(platform: Platform) -> Sequence[str]:

@@ -15,10 +15,11 @@ from assets.files.daily_csv import content_of, daily_files, read_daily_file, sha
 from assets.files.landed import FEED, OBSERVATIONS, PARTITION, LandedInvoices, Observation, digests
 from assets.files.mapping import Mapping
 from assets.files.plan import DayIntake, Plan, plan_day
-from assets.landing.land import lease
+from assets.landing.turns import landing_lease
 from resources.crashpoints import reached
 from resources.errors import PermanentError
-from resources.segments import Landing, held
+from resources.leases import held
+from resources.segments import Landing
 
 _DAYS_PER_OBSERVATION_SEGMENT = 100
 
@@ -67,7 +68,7 @@ def take_in_days(
     """
     taken: list[DayIntake] = []
     failed: list[tuple[date, PermanentError]] = []
-    with held(lease(landing, FEED), timeout_s, f"the landing lease of feed {FEED}"):
+    with held(landing_lease(landing, FEED).path, timeout_s, f"the landing lease of feed {FEED}"):
         writer = _Writer(landing, LandedInvoices.of(landing))
         for day in days:
             try:

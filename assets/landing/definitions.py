@@ -1,5 +1,7 @@
 """The assets of landing: the feeds, which are external, and `order_messages`."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from assets.metadata import segment_schema
@@ -8,21 +10,30 @@ from assets.platform import PlatformParam, retries, typed_failures
 FEEDS = "feeds"
 
 
-def broker_feed() -> dg.AssetSpec:
-    """Return the external asset of the broker's feed, where lineage starts."""
-    return dg.AssetSpec(
-        [FEEDS, "broker"],
-        description="Messages that wait in the broker: read by LAND, acknowledged only after the fsync.",
-        group_name=FEEDS,
-        kinds={"queue"},
-    )
+def feed_key(feed: str) -> dg.AssetKey:
+    """Return the key of a feed's external asset."""
+    return dg.AssetKey([FEEDS, feed])
 
 
-def order_messages_asset(owner: str) -> dg.AssetsDefinition:
-    """Return the asset that LANDs what the broker holds."""
+def broker_feeds(feeds: Sequence[str]) -> list[dg.AssetSpec]:
+    """Return the external assets of the brokers' feeds, where lineage starts."""
+    return [
+        dg.AssetSpec(
+            feed_key(feed),
+            description=f"Messages that wait in the broker of feed {feed}: read by LAND, acknowledged only "
+            "after the fsync.",
+            group_name=FEEDS,
+            kinds={"queue"},
+        )
+        for feed in feeds
+    ]
+
+
+def order_messages_asset(feeds: Sequence[str], owner: str) -> dg.AssetsDefinition:
+    """Return the asset that LANDs what the brokers of these feeds hold."""
 
     @dg.asset(
-        deps=[broker_feed().key, "order_files"],
+        deps=[*(feed_key(feed) for feed in feeds), "order_files"],
         group_name="landing",
         owners=[owner],
         kinds={"parquet"},
@@ -36,12 +47,12 @@ def order_messages_asset(owner: str) -> dg.AssetsDefinition:
     def order_messages(
         context: dg.AssetExecutionContext, platform: PlatformParam
     ) -> dg.MaterializeResult[None]:
-        from assets.landing.land import land
+        from assets.landing.land import land_feeds
 
-        with typed_failures(), platform.broker() as broker:
+        with typed_failures(), platform.brokers() as brokers:
             platform.demand_nothing_lost()
-            landed = land(
-                broker,
+            landed = land_feeds(
+                brokers,
                 platform.landing,
                 timeout_s=platform.lock_timeout_s,
                 on_segment=lambda segment: platform.on_progress(f"landed {segment.rows:,} messages"),

@@ -14,7 +14,8 @@ from assets.orders.verify import full_hash
 from assets.reports.refresh import refresh_customer_value, refresh_days, touched_days
 from resources.crashpoints import reached
 from resources.errors import PermanentError
-from resources.segments import Landing, held, sync_folder
+from resources.leases import held
+from resources.segments import Landing, sync_folder
 from resources.warehouse.publish import publish
 from resources.warehouse.warehouse import Warehouse
 
@@ -44,7 +45,9 @@ def rebuild(
     warehouse then stays as it is.
     """
     name = f"the rebuilding of {warehouse.path}"
-    with held(warehouse.path.with_suffix(".rebuild.lock"), warehouse.lease_timeout_s, name):
+    lock = held(warehouse.path.with_suffix(".rebuild.lock"), warehouse.lease_timeout_s, name)
+    # A segment that is planned must still be there when it is read.
+    with lock, landing.kept():
         fresh = replace(warehouse, path=warehouse.path.with_suffix(".rebuilding.duckdb"))
         _discard(fresh)
         messages = _build(fresh, landing, max_bytes, 0, on_progress)

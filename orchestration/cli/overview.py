@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.cli.parts import Parts
+from resources.errors import OrdersError
 
 if TYPE_CHECKING:
     import duckdb
 
+    from resources.brokers.port import Broker
     from resources.notifications.outbox import Counts
 
 _LAST_RUNS = 5
@@ -19,15 +21,29 @@ _FRESHNESS = "SELECT (SELECT max(loaded_at) FROM store.loads), (SELECT max(updat
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits in the broker: messages, or files where the broker is the inbox folder."""
+class Feed:
+    """What waits in the broker of a feed, None with the `problem` when it cannot be asked."""
 
     feed: str
-    waiting: int
+    waiting: int | None
+    problem: str | None = None
 
     def text(self) -> str:
         """Return it as a line."""
-        return f"{self.waiting} waiting in feed {self.feed}"
+        return f"{self.waiting} waiting in feed {self.feed}" if self.problem is None else self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the brokers: messages, or files where a broker is an inbox folder."""
+
+    feed: str
+    waiting: int
+    feeds: tuple[Feed, ...]
+
+    def text(self) -> str:
+        """Return it as a line."""
+        return "; ".join(feed.text() for feed in self.feeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +117,8 @@ class Overview:
 
 
 def look(parts: Parts) -> Overview:
-    """Gather the overview; raises what the broker and the outbox raise."""
-    with parts.broker() as broker:
-        backlog = Backlog(broker.feed, broker.backlog())
+    """Gather the overview; raises what the outbox raises."""
+    backlog = _backlog(parts)
     landed = _landed(parts)
     if not parts.warehouse().copy.exists():
         freshness = Freshness(None, None, None, is_stale=False)
@@ -124,6 +139,19 @@ def look(parts: Parts) -> Overview:
         runs=tuple(_last_runs(parts)),
         outbox=_outbox(parts),
     )
+
+
+def _backlog(parts: Parts) -> Backlog:
+    with parts.brokers() as brokers:
+        feeds = tuple(_feed(broker) for broker in brokers)
+    return Backlog(", ".join(f.feed for f in feeds), sum(f.waiting or 0 for f in feeds), feeds)
+
+
+def _feed(broker: "Broker") -> Feed:
+    try:
+        return Feed(broker.feed, broker.backlog())
+    except OrdersError as error:
+        return Feed(broker.feed, None, str(error))
 
 
 def _place(row: tuple[Any, ...], landed: dict[tuple[str, str], int]) -> Place:

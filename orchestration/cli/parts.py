@@ -1,8 +1,8 @@
 """The parts of the platform that commands use, made from the settings; nothing is opened before its use."""
 
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,22 @@ class Parts:
     settings: "Settings"
 
     @contextmanager
-    def broker(self) -> "Iterator[Broker]":
-        """Lend the broker, closed afterwards; raises PermanentError for a URL that is not understood."""
-        from resources.brokers.urls import open_broker
+    def brokers(self) -> "Iterator[Sequence[Broker]]":
+        """Lend the brokers, one for each feed; raises PermanentError for a URL that is not understood."""
+        from resources.brokers.urls import open_brokers
 
-        url = self.settings.broker_address().get_secret_value()
-        with closing(open_broker(url, self.settings.broker_memory_dir)) as broker:
-            yield broker
+        urls = self.settings.broker_address().get_secret_value()
+        with ExitStack() as stack:
+            opened = open_brokers(urls, self.settings.broker_memory_dir)
+            for broker in opened:
+                stack.callback(broker.close)
+            yield opened
+
+    @contextmanager
+    def broker(self) -> "Iterator[Broker]":
+        """Lend the first of the brokers, to which `orders publish` publishes."""
+        with self.brokers() as opened:
+            yield opened[0]
 
     def landing(self) -> "Landing":
         """Return the landing folder."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from resources.errors import PermanentError, TransientError
-from resources.segments import held
+from resources.leases import held
 
 # Keys are hashes, and another DuckDB may hash otherwise: what hash() makes of this is kept in the file.
 _HASH_PROBE = "SELECT hash('orders', 1::BIGINT)::VARCHAR"

@@ -12,7 +12,8 @@ from tests.cli.running import Orders, error_line, message
 
 def test_status_of_a_fresh_home_is_empty_and_changes_nothing(fresh: Orders) -> None:
     status = fresh.json("status")
-    assert status["backlog"] == {"feed": "inbox", "waiting": 0}
+    feed = {"feed": "inbox", "waiting": 0}
+    assert status["backlog"] == feed | {"feeds": [feed | {"problem": None}]}
     assert (status["ledger"], status["rejects"], status["runs"], status["outbox"]) == ([], [], [], None)
     assert not fresh.home.exists()
 

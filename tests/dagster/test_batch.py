@@ -13,7 +13,7 @@ from assets.reports.refresh import touched_days
 from orchestration.batch import BatchReport, run_batch
 from orchestration.instance import open_instance
 from resources.errors import TransientError
-from resources.segments import held
+from resources.leases import held
 from tests.dagster.shop import Home, event, events
 from tests.files.drops import HEADER, row
 

@@ -13,10 +13,10 @@ from orchestration.settings import PROJECT
 from tests.dagster.shop import Home
 
 GRAPH = {
-    "feeds/broker": [],
+    "feeds/inbox": [],
     "feeds/files": [],
     "order_files": ["feeds/files"],
-    "order_messages": ["feeds/broker", "order_files"],
+    "order_messages": ["feeds/inbox", "order_files"],
     "order_events": ["order_messages"],
     "rejected_messages": ["order_messages"],
     "message_ledger": ["order_messages"],
@@ -30,7 +30,7 @@ GRAPH = {
     "customer_value": ["orders"],
     "published_copy": sorted(TABLES),
 }
-FEEDS = {"feeds/broker", "feeds/files"}
+FEEDS = {"feeds/inbox", "feeds/files"}
 
 
 @pytest.fixture(scope="module")

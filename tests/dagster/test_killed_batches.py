@@ -12,7 +12,7 @@ from orchestration.batch import run_batch
 from orchestration.instance import open_instance
 from orchestration.orphans import HOST, PID, STARTED_AT, is_orphan, process_tags
 from orchestration.settings import PROJECT
-from resources.segments import held
+from resources.leases import held
 from tests.dagster.shop import Home, events
 
 

@@ -11,7 +11,7 @@ from assets.days import Partitions, day_events
 from assets.landing.land import land
 from assets.orders.load import load
 from assets.reports.refresh import Stretch, stretches
-from resources.segments import held
+from resources.leases import held
 from sensors.backlog import backlog_sensor
 from sensors.restatement import requests, restatement_sensor
 from tests.dagster.shop import Home, event

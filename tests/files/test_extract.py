@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from assets.files.extract import changed_days, take_in_day, take_in_days
-from assets.landing.land import lease
+from assets.landing.turns import landing_lease
 from resources.errors import PermanentError, TransientError
-from resources.segments import held
+from resources.leases import held
 from tests.files.drops import DAY, NEXT, Shop, row
 
 
@@ -178,7 +178,7 @@ def test_a_folder_that_is_not_there_is_named(shop: Shop) -> None:
 def test_another_process_that_takes_in_files_is_waited_for_with_a_bound(shop: Shop) -> None:
     shop.drop(DAY, row())
     with (
-        held(lease(shop.landing, "files"), 1, "the test"),
+        held(landing_lease(shop.landing, "files").path, 1, "the test"),
         pytest.raises(TransientError, match="files is held"),
     ):
         take_in_days(

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from assets.landing.land import land, landed_positions, lease
+from assets.landing.land import land, landed_positions
+from assets.landing.turns import landing_lease
 from resources import crashpoints
 from resources.brokers.inbox import LINES_PER_FILE
 from resources.brokers.port import Outgoing
 from resources.errors import PermanentError, TransientError
-from resources.segments import held
+from resources.leases import held
 from tests.orders.home import Home
 
 
@@ -117,7 +118,7 @@ def test_the_broker_is_told_after_the_bytes_are_durable(home: Home) -> None:
 
 def test_a_second_lander_of_the_feed_waits_with_a_bound(home: Home) -> None:
     with (
-        held(lease(home.landing, "inbox"), 1, "the test"),
+        held(landing_lease(home.landing, "inbox").path, 1, "the test"),
         pytest.raises(TransientError, match="landing lease of feed inbox is held"),
     ):
         land(home.inbox, home.landing, timeout_s=0.05)
