@@ -1,5 +1,7 @@
 """The only reader of the environment: one typed object, from variables with the prefix ORDERS_ or `.env`."""
 
+import os
+from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +38,10 @@ class Settings(BaseSettings):
     )
     state_url: SecretStr | None = Field(
         default=None, description="Operational store (outbox); default: SQLite under ORDERS_HOME."
+    )
+    alert_policies: Path = Field(
+        default=PROJECT / "alert_policies.yaml",
+        description="Who hears of what; see docs/notifications.md.",
     )
     first_day: date = Field(default=date(2000, 1, 1), description="First daily partition of the reports.")
     max_message_bytes: int = Field(
@@ -102,6 +108,14 @@ class Settings(BaseSettings):
     def state_address(self) -> SecretStr:
         """Return the URL of the operational store."""
         return self.state_url or SecretStr(f"sqlite:///{self.root / 'state.sqlite'}")
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables that references in `alert_policies.yaml` are looked up in: `.env`, then ours."""
+    from dotenv import dotenv_values
+
+    written = {name: value for name, value in dotenv_values(PROJECT / ".env").items() if value}
+    return {**written, **os.environ}
 
 
 def read_settings(**overrides: object) -> Settings:

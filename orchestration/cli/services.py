@@ -62,7 +62,11 @@ def dispatch() -> None:
 def _environment(settings: "Settings", host: str) -> dict[str, str]:
     """Return the environment of the processes, which run in another folder: paths are absolute."""
     scripts = Path(sys.executable).parent
-    files = {"ORDERS_FILES_DIR": settings.files_dir, "ORDERS_FILES_MAPPING": settings.files_mapping}
+    files = {
+        "ORDERS_FILES_DIR": settings.files_dir,
+        "ORDERS_FILES_MAPPING": settings.files_mapping,
+        "ORDERS_ALERT_POLICIES": settings.alert_policies,
+    }
     return {
         **os.environ,
         **{name: str(path.resolve()) for name, path in files.items() if path is not None},

@@ -15,6 +15,7 @@ _PURE = {
     "assets/transforms": {"narwhals"},
     "resources/notifications/decisions.py": set[str](),
     "resources/notifications/retry.py": set[str](),
+    "resources/notifications/policies": {"msgspec", "yaml"},
     "resources/notifications/events.py": set[str](),
 }
 

@@ -1,0 +1,1 @@
+"""Claims about alert policies: the format, what they select, what follows."""
