@@ -29,7 +29,8 @@ from orchestration.stopping import Stopped, stopping
 from resources.clock import SystemClock
 from resources.errors import OrdersError, TransientError
 from resources.leases import held
-from resources.notifications.channels import ConsoleChannel, FileChannel
+from resources.notifications.channels.console import ConsoleChannel
+from resources.notifications.channels.file import FileChannel
 from resources.notifications.dispatcher import Delivered, deliver_due
 from resources.notifications.outbox import Outbox
 from resources.notifications.port import Channel

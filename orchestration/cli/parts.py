@@ -74,7 +74,7 @@ class Parts:
 
     def file_channel(self) -> "Channel":
         """Return the channel that appends to the notifications file."""
-        from resources.notifications.channels import FileChannel
+        from resources.notifications.channels.file import FileChannel
 
         return FileChannel(self.settings.notifications_file)
 

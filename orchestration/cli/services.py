@@ -50,7 +50,7 @@ def up(
 def dispatch() -> None:
     """Deliver notices as they come, until stopped (a part of `orders up`)."""
     from resources.clock import SystemClock
-    from resources.notifications.channels import ConsoleChannel
+    from resources.notifications.channels.console import ConsoleChannel
     from resources.notifications.dispatcher import run_forever, stopping_on_signals
 
     platform = parts()

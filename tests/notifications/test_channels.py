@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resources.errors import TransientError
-from resources.notifications.channels import ConsoleChannel, FileChannel
+from resources.notifications.channels.console import ConsoleChannel
+from resources.notifications.channels.file import FileChannel
 from resources.notifications.port import Channel, Receipt
 from tests.notifications.samples import notice
 

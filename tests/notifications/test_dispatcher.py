@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from resources.clock import FrozenClock, SystemClock
 from resources.errors import PermanentError, TransientError
-from resources.notifications.channels import FileChannel
+from resources.notifications.channels.file import FileChannel
 from resources.notifications.dispatcher import Delivered, deliver_due
 from resources.notifications.events import Notice, delivery_id
 from resources.notifications.outbox import Outbox

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from resources import crashpoints
 from resources.clock import SystemClock
-from resources.notifications.channels import FileChannel
+from resources.notifications.channels.file import FileChannel
 from resources.notifications.dispatcher import deliver_due, run_forever, stopping_on_signals
 from resources.notifications.events import Notice
 from resources.notifications.outbox import Outbox
