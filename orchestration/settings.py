@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         return self.root / "published"
 
     @property
+    def servers_dir(self) -> Path:
+        """The folder of the servers that `orders servers` runs."""
+        return self.root / "servers"
+
+    @property
     def dagster_home(self) -> Path:
         """DAGSTER_HOME of the one instance that UI, daemon and command share."""
         return self.root / "dagster"

@@ -1,13 +1,16 @@
 """What all tests share: servers and tools that may be missing on a machine."""
 
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from resources.servers.kind import Tls
+from resources.servers.server import Server
+from tests.servers import OwnServer, Servers, is_missing, make_certificates
+
 _INSTALL = {
-    "chromium": "apt-get install -y chromium",
+    "chromium": "scripts/install_servers.sh chromium",
     "orders": "make setup",
     "make": "apt-get install -y make",
     "git": "apt-get install -y git",
@@ -23,13 +26,61 @@ def find_tool(tool: str) -> str:
     for name in _OTHER_NAMES.get(tool, (tool,)):
         if path := shutil.which(name):
             return path
-    reason = f"{tool} is missing: {_INSTALL.get(tool, f'install {tool}')}"
-    if os.environ.get("ORDERS_REQUIRE_SERVERS") == "1":
-        pytest.fail(f"{reason} (ORDERS_REQUIRE_SERVERS=1)", pytrace=False)
-    pytest.skip(reason)
+    return is_missing(f"{tool} is missing: {_INSTALL.get(tool, f'install {tool}')}")
 
 
 @pytest.fixture(scope="session")
 def needs() -> Callable[[str], str]:
     """Return `find_tool`, for `needs("chromium")` in a test."""
     return find_tool
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The real servers of the session: see tests/servers.py."""
+    pool = Servers(tmp_path_factory.mktemp("servers"))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def kafka(servers: Servers) -> Server:
+    """The session's Kafka, running."""
+    return servers.shared("kafka")
+
+
+@pytest.fixture
+def rabbitmq(servers: Servers) -> Server:
+    """The session's RabbitMQ, running: queues by `url(topic=…)`, streams with scheme="rabbitmq-stream"."""
+    return servers.shared("rabbitmq")
+
+
+@pytest.fixture
+def activemq(servers: Servers) -> Server:
+    """The session's ActiveMQ Classic, running."""
+    return servers.shared("activemq")
+
+
+@pytest.fixture
+def artemis(servers: Servers) -> Server:
+    """The session's ActiveMQ Artemis, running."""
+    return servers.shared("artemis")
+
+
+@pytest.fixture
+def postgres(servers: Servers) -> Server:
+    """The session's PostgreSQL, running; `url()` is its database `postgres`."""
+    return servers.shared("postgres")
+
+
+@pytest.fixture
+def own_server(servers: Servers) -> Iterator[OwnServer]:
+    """Start servers that end with the test: own_server("kafka", tls=certificates, login=Login(…))."""
+    yield servers.own
+    servers.end_own()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """An authority and a certificate for 127.0.0.1, for TLS listeners and their clients."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import pipeline, reading, recovery, rejects, sending, services
+from orchestration.cli import pipeline, reading, recovery, rejects, sending, servers, services
 
 app = typer.Typer(
     name="orders",
@@ -38,4 +38,9 @@ app.add_typer(rejects.app, name="rejects", help="Dead letters: messages that bre
 app.command()(recovery.rebuild)
 app.command()(recovery.verify)
 app.command()(sending.simulate)
+app.add_typer(
+    servers.app,
+    name="servers",
+    help="Real brokers and PostgreSQL on this machine, for development and tests.",
+)
 app.command(hidden=True)(services.dispatch)
