@@ -43,7 +43,7 @@ class Servers:
     def shared(self, name: str) -> Server:
         """Return the running server of a kind that all tests share."""
         if name not in self._shared:
-            self._shared[name] = self._new(name, Options())
+            self._shared[name] = self._new(name, Options(is_brief=True))
         server = self._shared[name]
         if server.state() != State.RUNNING:
             server.start()
@@ -51,7 +51,7 @@ class Servers:
 
     def own(self, name: str, *, tls: Tls | None = None, login: Login | None = None) -> Server:
         """Start a server that nobody else uses."""
-        server = self._new(f"{name}", Options(tls, login))
+        server = self._new(name, Options(tls, login, is_brief=True))
         self._own.append(server)
         server.start()
         return server

@@ -39,6 +39,7 @@ class ActiveMQ:
                 "javax.net.ssl.keyStoreType": "PKCS12",
             }
         words = _JARS.command(
+            place,
             properties=properties,
             main="ClassicBroker",
             arguments=(f"{scheme}://127.0.0.1:{place.ports['stomp']}", str(place.data)),

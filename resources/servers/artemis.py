@@ -1,4 +1,4 @@
-"""ActiveMQ Artemis 2.55 over STOMP: one node, NIO journal, queues made by their first use and kept."""
+"""ActiveMQ Artemis 2.55 over STOMP: one node, NIO journal, queues made by their first use."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
@@ -41,6 +41,7 @@ class Artemis:
                 "keyStoreType": "PKCS12",
             }
         words = _JARS.command(
+            place,
             properties={},
             main="ArtemisBroker",
             arguments=(

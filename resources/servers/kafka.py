@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from resources.servers.java import Jars
+from resources.servers.java import Jars, key_store
 from resources.servers.kind import Command, Options, Place
 from resources.servers.processes import accepts, run_to_end
 
@@ -32,12 +32,12 @@ class Kafka:
         if (place.data / "meta.properties").exists():
             return
         config = str(place.folder / "server.properties")
-        words = self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", config)
+        words = _java(place, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", config)
         run_to_end(Command(words), place.folder, place.folder / "server.log", timeout_s=_FORMAT_TIMEOUT_S)
 
     def commands(self, place: Place) -> Sequence[Command]:
         """Return the broker's command."""
-        return [Command(self._java("kafka.Kafka", str(place.folder / "server.properties")))]
+        return [Command(_java(place, "kafka.Kafka", str(place.folder / "server.properties")))]
 
     def is_ready(self, place: Place) -> bool:
         """Return whether it accepts connections, which it does after the recovery of its logs."""
@@ -49,9 +49,10 @@ class Kafka:
         user = f"{login.user}:{login.password}@" if login else ""
         return {"kafka": f"kafka://{user}127.0.0.1:{place.ports['client']}/{topic}"}
 
-    def _java(self, main: str, *arguments: str) -> list[str]:
-        # Kafka 4 brings Log4j 2 and asks it through SLF4J; at INFO it prints its whole configuration.
-        return _JARS.command(properties={"log4j2.level": "warn"}, main=main, arguments=arguments)
+
+def _java(place: Place, main: str, *arguments: str) -> list[str]:
+    # Kafka 4 brings Log4j 2 and asks it through SLF4J; at INFO it prints its whole configuration.
+    return _JARS.command(place, properties={"log4j2.level": "warn"}, main=main, arguments=arguments)
 
 
 def _properties(place: Place) -> str:
@@ -79,11 +80,11 @@ def _properties(place: Place) -> str:
         "share.coordinator.state.topic.num.partitions": "1",
         "group.initial.rebalance.delay.ms": "0",
         # A node killed and started again waits until its own earlier session has expired.
-        "broker.session.timeout.ms": "1500",
+        "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "300",
         "message.max.bytes": str(32 * 1024 * 1024),
     }
-    return "".join(f"{name}={value}\n" for name, value in (settings | _security(place.options)).items())
+    return "".join(f"{name}={value}\n" for name, value in (settings | _security(place)).items())
 
 
 def _protocol(options: Options) -> str:
@@ -91,12 +92,14 @@ def _protocol(options: Options) -> str:
     return f"SASL_{encrypted}" if options.login else encrypted
 
 
-def _security(options: Options) -> dict[str, str]:
+def _security(place: Place) -> dict[str, str]:
     settings: dict[str, str] = {}
+    options = place.options
     if options.tls is not None:
-        settings["listener.name.client.ssl.keystore.type"] = "PEM"
-        settings["listener.name.client.ssl.keystore.certificate.chain"] = _one_line(options.tls.chain)
-        settings["listener.name.client.ssl.keystore.key"] = _one_line(options.tls.key)
+        store, password = key_store(options.tls, place)
+        settings["listener.name.client.ssl.keystore.type"] = "PKCS12"
+        settings["listener.name.client.ssl.keystore.location"] = str(store)
+        settings["listener.name.client.ssl.keystore.password"] = password
     if options.login is not None:
         user, password = options.login.user, options.login.password
         settings["listener.name.client.sasl.enabled.mechanisms"] = "PLAIN"
@@ -105,10 +108,6 @@ def _security(options: Options) -> dict[str, str]:
             f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";'
         )
     return settings
-
-
-def _one_line(path: Path) -> str:
-    return path.read_text().strip().replace("\n", "\\\n")
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -25,10 +25,14 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """With `tls` clients must use TLS, with `login` they must log in; without, neither is asked for."""
+    """With `tls` clients must use TLS, with `login` they must log in; without, neither is asked for.
+
+    `is_brief`: it runs for tests, not for long; Java then starts at half the cost and peaks lower.
+    """
 
     tls: Tls | None = None
     login: Login | None = None
+    is_brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

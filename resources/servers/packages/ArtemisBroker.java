@@ -40,11 +40,12 @@ public class ArtemisBroker {
         configuration.setSecurityEnabled(user != null);
         configuration.addAcceptorConfiguration("stomp", arguments[0]);
         configuration.addAddressSetting("#", new AddressSettings()
-                .setAutoCreateAddresses(true).setAutoCreateQueues(true).setAutoDeleteQueues(false)
+                .setAutoCreateAddresses(true).setAutoCreateQueues(true)
                 .setDefaultAddressRoutingType(RoutingType.ANYCAST)
                 .setDefaultQueueRoutingType(RoutingType.ANYCAST)
                 .setMaxDeliveryAttempts(-1)
-                .setDeadLetterAddress(SimpleString.of("DLA")));
+                .setDeadLetterAddress(SimpleString.of("DLA"))
+                .setExpiryAddress(SimpleString.of("ExpiryQueue")));
         EmbeddedActiveMQ server = new EmbeddedActiveMQ().setConfiguration(configuration);
         if (user != null) {
             Role all = new Role("orders", true, true, true, true, true, true, true, true, true, true);
