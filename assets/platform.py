@@ -1,14 +1,16 @@
 """What assets, checks and sensors are given: the opened-on-demand parts of the platform."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import dagster as dg
 
+from assets.landing.health import read_health
 from resources.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Platform:
     max_message_bytes: int
     lock_timeout_s: float
     freshness_hours: float
+    health_file: Path
     on_progress: Callable[[str], None] = lambda text: None
 
     @contextmanager
@@ -58,6 +61,10 @@ class Platform:
         """The last daily partition: tomorrow, in UTC."""
         return self.clock.now().date() + timedelta(days=1)
 
+    def is_streaming(self) -> bool:
+        """Tell whether stream mode is running, which does what sensors would ask runs for."""
+        return read_health(self.health_file, self.clock.now()) is not None
+
     def demand_nothing_lost(self) -> None:
         """Raise PermanentError, before anything is landed, when the landing folder has lost segments."""
         from assets.orders.plan import demand_nothing_lost
@@ -71,6 +78,8 @@ class Platform:
         return replace(self.warehouse, lease_timeout_s=0.5)
 
 
+RUN_TAG: Final = "orders/host"
+"""The tag that every run has: the machine that executes it."""
 # Dagster reads annotations at run time; under this name the resource key is `platform`.
 PlatformParam: TypeAlias = dg.ResourceParam[Platform]
 
@@ -82,6 +91,26 @@ def typed_failures() -> Iterator[None]:
         yield
     except PermanentError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def after_runs() -> "dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]":
+    """Return the condition of an asset that follows what runs update.
+
+    Not eager(): it loses updates that fall into the tick of the asset's own materialization. What stream
+    mode tells of has no run, and asks for none: it refreshes and publishes by itself.
+    """
+    by_a_run = dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={RUN_TAG})
+    with warnings.catch_warnings():
+        # The condition is beta in 1.13, which nobody who runs this can change.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.AutomationCondition.any_deps_match(
+            (
+                dg.AutomationCondition.newly_updated()
+                & by_a_run
+                & ~dg.AutomationCondition.executed_with_root_target()
+            )
+            | dg.AutomationCondition.will_be_requested()
+        )
 
 
 def retries() -> dg.RetryPolicy:

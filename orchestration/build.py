@@ -168,6 +168,7 @@ def build_platform(
         max_message_bytes=settings.max_message_bytes,
         lock_timeout_s=settings.lock_timeout_s,
         freshness_hours=settings.freshness_hours,
+        health_file=settings.health_file,
         on_progress=on_progress,
     )
 

@@ -9,7 +9,9 @@ from typing import Final
 import dagster as dg
 import psutil
 
-HOST: Final = "orders/host"
+from assets.platform import RUN_TAG
+
+HOST: Final = RUN_TAG
 PID: Final = "orders/pid"
 STARTED_AT: Final = "orders/process_started_at"
 _ALIVE: Final = [

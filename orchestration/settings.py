@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     freshness_hours: float = Field(
         default=36.0, gt=0, description="After how many hours without a load the tables count as stale."
     )
+    stream_tell_s: float = Field(
+        default=30.0, ge=1.0, description="How often stream mode tells Dagster what it did, in seconds."
+    )
     owner: str = Field(
         default="team:data-platform", description="Owner of the assets: an e-mail or team:name."
     )
@@ -100,6 +103,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """DAGSTER_HOME of the one instance that UI, daemon and command share."""
         return self.root / "dagster"
+
+    @property
+    def health_file(self) -> Path:
+        """The file in which stream mode says how it is doing."""
+        return self.root / "stream.json"
 
     @property
     def notifications_file(self) -> Path:

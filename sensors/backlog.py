@@ -24,6 +24,7 @@ def backlog_sensor(job: str) -> dg.SensorDefinition:
     """Return the sensor.
 
     It runs by default: it only looks, and with the daemon up orders should flow without a further click.
+    While stream mode runs, messages are its business, and only files are looked at.
     """
 
     @dg.sensor(
@@ -40,7 +41,7 @@ def backlog_sensor(job: str) -> dg.SensorDefinition:
         if hindrance is not None:
             return dg.SkipReason(hindrance)
         try:
-            waiting = messages_waiting(platform)
+            waiting = 0 if platform.is_streaming() else messages_waiting(platform)
             files = changed_files(platform)
         except OrdersError as error:
             return dg.SkipReason(str(error))

@@ -32,6 +32,8 @@ def restatement_sensor(job: str) -> dg.SensorDefinition:
         description="Asks for exactly the report days that orders touched, a run for each stretch.",
     )
     def restatement(platform: PlatformParam) -> list[dg.RunRequest] | dg.SkipReason:
+        if platform.is_streaming():
+            return dg.SkipReason("stream mode refreshes the touched days")
         try:
             stretches, newest_load = touched(platform)
         except TransientError as error:

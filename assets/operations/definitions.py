@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.contract.tables import TABLES
 from assets.metadata import table_metadata
-from assets.platform import Platform, PlatformParam, retries, typed_failures
+from assets.platform import Platform, PlatformParam, after_runs, retries, typed_failures
 
 
 def published_copy_asset(owner: str) -> dg.AssetsDefinition:
@@ -17,8 +17,7 @@ def published_copy_asset(owner: str) -> dg.AssetsDefinition:
         kinds={"duckdb", "file"},
         pool="warehouse",
         retry_policy=retries(),
-        # Not eager(): it loses updates that fall into the tick of the asset's own materialization.
-        automation_condition=dg.AutomationCondition.any_deps_updated(),
+        automation_condition=after_runs(),
         description=(
             "The read-only copy of the warehouse that any number of readers open while loads run; only the "
             "blocks that changed are written."

@@ -63,9 +63,10 @@ def load(
     max_bytes: int = MAX_MESSAGE_BYTES,
     batch_bytes: int = BATCH_BYTES,
     batch_rows: int = BATCH_ROWS,
+    most_batches: int | None = None,
     on_batch: Callable[[Loaded], None] | None = None,
 ) -> Loaded:
-    """Settle every segment that is not loaded yet, in landing order.
+    """Settle every segment that is not loaded yet, in landing order, or the first `most_batches` of them.
 
     `max_bytes` is the largest message that is not `too_large`. Raises TransientError when the
     warehouse is held by another process for too long or a commit fails twice.
@@ -80,6 +81,7 @@ def load(
             demand_nothing_lost(connection, landing)
             plans = pending_batches(connection, landing, batch_bytes=batch_bytes, batch_rows=batch_rows)
             forced = forced_rejections(landing, plans)
+            plans = plans[:most_batches]
         upcoming: Future[Prepared] | None = None
         for index, plan in enumerate(plans):
             # The next batch is decoded while this one is settled; at most two are in memory.

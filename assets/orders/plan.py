@@ -79,7 +79,9 @@ def pending_batches(
     query = "SELECT feed, partition, first_position, last_position FROM store.loaded_ranges ORDER BY ALL"
     for row in connection.execute(query).fetchall():
         loaded.add(*row)
-    plans = list(_cut(_uncovered(unknown, landing, loaded), batch_bytes, batch_rows))
+    # A merged segment whose parts are loaded has nothing left: it need not be read.
+    found = [entry for entry in _uncovered(unknown, landing, loaded) if entry[1]]
+    plans = list(_cut(found, batch_bytes, batch_rows))
     for number, plan in enumerate(plans, 1):
         for segment in plan.segments:
             text = "batch %d of %d: %d messages in segment %s"
@@ -116,8 +118,10 @@ def _uncovered(
             is_partial |= not is_whole
             for first, last in gaps:
                 rows = span.rows if is_whole else _count_rows(landing, segment, span, first, last)
-                ranges.append(Range(span.feed, span.partition, first, last, rows))
                 loaded.add(span.feed, span.partition, first, last)
+                # Between the ranges of its parts a merged segment holds nothing.
+                if rows:
+                    ranges.append(Range(span.feed, span.partition, first, last, rows))
         yield segment, ranges, is_partial
 
 

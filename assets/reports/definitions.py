@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.days import Partitions, day_events, selected_days
 from assets.metadata import as_markdown, table_metadata, table_spec
-from assets.platform import PlatformParam, retries, typed_failures
+from assets.platform import PlatformParam, after_runs, retries, typed_failures
 
 # What each report is made from.
 DAILY: Final[Mapping[str, list[str]]] = MappingProxyType(
@@ -81,7 +81,7 @@ def customer_value_asset(owner: str) -> dg.AssetsDefinition:
         name="customer_value",
         specs=[
             table_spec("customer_value", group="reports", owner=owner, deps=["orders"]).replace_attributes(
-                automation_condition=dg.AutomationCondition.any_deps_updated()
+                automation_condition=after_runs()
             )
         ],
         pool="warehouse",

@@ -11,6 +11,7 @@ from resources.errors import OrdersError
 if TYPE_CHECKING:
     import duckdb
 
+    from assets.landing.health import StreamHealth
     from resources.brokers.port import Broker
     from resources.notifications.outbox import Counts
 
@@ -107,6 +108,18 @@ class Overview:
     rejects: tuple[Rejects, ...]
     runs: tuple[Run, ...]
     outbox: "Counts | None"
+    stream: "StreamHealth | None" = None
+
+    def stream_text(self) -> str:
+        """Return how stream mode is doing, as a line."""
+        if self.stream is None:
+            return "not running: `orders up` or `orders stream` starts it, `orders run` works without"
+        s = self.stream
+        feeds = "; ".join(
+            f"{f.feed} {f.state}, lag {f.lag}" + (f" ({f.reason})" if f.reason else "") for f in s.feeds
+        )
+        waits = f"; {s.reason}" if s.reason else ""
+        return f"process {s.pid}, last load {_moment(s.loaded_at)} in {s.load_s * 1e3:.0f} ms; {feeds}{waits}"
 
     def outbox_text(self) -> str:
         """Return the outbox as a line."""
@@ -118,6 +131,8 @@ class Overview:
 
 def look(parts: Parts) -> Overview:
     """Gather the overview; raises what the outbox raises."""
+    from assets.landing.health import read_health
+
     backlog = _backlog(parts)
     landed = _landed(parts)
     if not parts.warehouse().copy.exists():
@@ -138,6 +153,7 @@ def look(parts: Parts) -> Overview:
         rejects=tuple(rejects),
         runs=tuple(_last_runs(parts)),
         outbox=_outbox(parts),
+        stream=read_health(parts.settings.health_file, datetime.now(UTC)),
     )
 
 

@@ -54,6 +54,20 @@ def run(as_json: AsJson = False) -> None:
     _demand_success(report)
 
 
+def stream() -> None:
+    """Land, load and publish continuously, until stopped; batch mode and other commands may run beside it.
+
+    SIGTERM ends it within 10 s.
+    """
+    from orchestration.stream.service import run_stream
+
+    platform = parts()
+    say(
+        "stream mode: orders are taken in as they come; Ctrl-C ends it, `orders status` shows how it is doing"
+    )
+    run_stream(platform.settings)
+
+
 def demo() -> None:
     """Publish sample orders, run the pipeline, and show what came out and what was notified."""
     from orchestration.simulate import demo_messages

@@ -48,6 +48,7 @@ def status(as_json: AsJson = False) -> None:
         return
     show(f"home     {overview.home}")
     show(f"backlog  {overview.backlog.text()}")
+    show(f"stream   {overview.stream_text()}")
     show(f"data     {overview.freshness.text()}")
     show(f"outbox   {overview.outbox_text()}")
     ledger = [

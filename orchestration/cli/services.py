@@ -1,4 +1,4 @@
-"""`orders up`: web UI, daemon and dispatcher together, as the Procfile names them."""
+"""`orders up`: web UI, daemon, dispatcher and stream together, as the Procfile names them."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ def up(
         str, typer.Option(help="Address that the web UI listens on; it has no login.")
     ] = "127.0.0.1",
 ) -> None:
-    """Run web UI, daemon and dispatcher together, until stopped."""
+    """Run web UI, daemon, dispatcher and stream together, until stopped."""
     from honcho.environ import parse_procfile
     from honcho.manager import Manager
     from honcho.printer import Printer

@@ -42,12 +42,14 @@ class Inbox:
     folder: Path
     feed: str = "inbox"
     _last_landed: int = -1
+    _delivered: int = -1
     _reading: "_Reading | None" = field(default=None, repr=False)
 
     def resume(self, landed: Mapping[str, int]) -> None:
         """Go on after the last landed position; lines up to it are not delivered again."""
         self.close()
         self._last_landed = landed.get(_PARTITION, -1)
+        self._delivered = -1
 
     def watermarks(self) -> Mapping[str, int]:
         """Claim every visible file and return the position after which nothing was there."""
@@ -65,7 +67,7 @@ class Inbox:
     def poll(self, *, max_bytes: int, timeout_s: float) -> Batch | None:
         """Return the next lines of the oldest claims; `timeout_s` is not waited: a file is there or not."""
         if self._reading is None:
-            claims = self._claims() or (self.watermarks() and self._claims())
+            claims = self._undelivered() or (self.watermarks() and self._undelivered())
             if not claims:
                 return None
             self._reading = _Reading(claims, max_bytes, self._last_landed)
@@ -73,6 +75,7 @@ class Inbox:
         if batch is None:
             self.close()
             return self.poll(max_bytes=max_bytes, timeout_s=timeout_s)
+        self._delivered = batch.through
         return batch
 
     def keep_alive(self) -> None:
@@ -154,6 +157,10 @@ class Inbox:
         if not self._claimed_folder.exists():
             return []
         return sorted((int(p.name), p) for p in self._claimed_folder.iterdir() if p.name.isdigit())
+
+    def _undelivered(self) -> list[tuple[int, Path]]:
+        """Return the claims that are not delivered yet, acknowledged or not."""
+        return [(n, path) for n, path in self._claims() if (n + 1) * LINES_PER_FILE - 1 > self._delivered]
 
     def _claim_path(self, number: int) -> Path:
         self._claimed_folder.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from resources.errors import PermanentError, TransientError
-from resources.leases import held
+from resources.leases import Lease
 
 # Keys are hashes, and another DuckDB may hash otherwise: what hash() makes of this is kept in the file.
 _HASH_PROBE = "SELECT hash('orders', 1::BIGINT)::VARCHAR"
@@ -47,7 +47,7 @@ class Warehouse:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = self.connect()
             try:
-                self._prepare(connection)
+                self.prepare(connection)
                 yield connection
             finally:
                 connection.close()
@@ -55,8 +55,16 @@ class Warehouse:
     @contextmanager
     def leased(self) -> Iterator[None]:
         """Hold the lease without opening the file: nobody else opens it meanwhile."""
-        with held(self.path.with_suffix(".lock"), self.lease_timeout_s, f"the warehouse {self.path}"):
+        lease = self.lease()
+        lease.acquire(self.lease_timeout_s)
+        try:
             yield
+        finally:
+            lease.release()
+
+    def lease(self) -> Lease:
+        """Return the lease, which is not taken yet."""
+        return Lease(self.path.with_suffix(".lock"), f"the warehouse {self.path}")
 
     def exists(self) -> bool:
         """Tell whether anything has been loaded yet."""
@@ -100,7 +108,8 @@ class Warehouse:
             "run `orders rebuild`, which moves it aside and rebuilds it from the landing folder"
         )
 
-    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the schema, or see that it is ours; only for a holder of the lease."""
         probe = connection.execute(_HASH_PROBE).fetchone()
         assert probe is not None
         known = connection.execute(

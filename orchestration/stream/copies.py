@@ -1,0 +1,131 @@
+"""Reports and the readers' copy in the stream: refreshed and published at a pace that costs little.
+
+The reports of touched days are recomputed beside the loads, in transactions of their own; publishing holds
+the loads up for as long as it takes. Each is repeated only after a multiple of the time it took.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import duckdb
+
+from assets.reports.refresh import refresh_customer_value, refresh_days, touched_days
+from orchestration.stream.state import State, in_thread, pause
+from resources.errors import OrdersError
+from resources.warehouse.kept import Beside, KeptWarehouse
+from resources.warehouse.publish import publish
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Turn:
+    """When something is due again: after `share` times the time that it took, within two limits."""
+
+    least_s: float
+    share: float
+    most_s: float
+    due_at: float = 0.0
+
+    def is_due(self) -> bool:
+        """Tell whether it is time."""
+        return time.monotonic() >= self.due_at
+
+    def took(self, seconds: float) -> None:
+        """Note how long it took just now."""
+        wait_s = min(max(self.least_s, self.share * seconds), self.most_s)
+        self.due_at = time.monotonic() + wait_s
+
+
+@dataclass(slots=True)
+class CopyTask:
+    """Refreshes reports and publishes while the stream runs, and once more at its end.
+
+    A failure costs freshness only: it is told and tried again, and the loads go on.
+    """
+
+    warehouse: KeptWarehouse
+    state: State
+    _publishing: Turn = field(default_factory=lambda: Turn(1.0, 9.0, 3.0))
+    _reports: Turn = field(default_factory=lambda: Turn(10.0, 9.0, 600.0))
+    _values: Turn = field(default_factory=lambda: Turn(60.0, 19.0, 3_600.0))
+    _loaded_before_reports: int = -1
+    _loaded_before_values: int = 0
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    async def run(self) -> None:
+        """Work until the loads have ended; the last copy then holds all of them."""
+        self._values.took(0.0)
+        if self.warehouse.exists():
+            # A stream that was killed may have left the copy behind.
+            self.state.dirty.set()
+        with ThreadPoolExecutor(1, "publish") as thread:
+            while not self.state.loads_ended.is_set():
+                await pause(self.state.dirty, 0.5)
+                await self._once(thread)
+                await pause(self.state.loads_ended, 0.1)
+            if self.state.dirty.is_set():
+                await self._publish(thread)
+
+    async def _once(self, thread: ThreadPoolExecutor) -> None:
+        if self.state.dirty.is_set() and self._publishing.is_due():
+            await self._publish(thread)
+        if self.state.stop.is_set():
+            # The next stream, or a run, finds the touched days.
+            return
+        loaded = self.state.loaded
+        if self._loaded_before_reports < loaded and self._reports.is_due() and self.warehouse.exists():
+            if (days := await self._try(thread, self._refresh, self._reports, "refreshing reports")) is None:
+                return
+            self._loaded_before_reports = loaded
+            self.state.notes.days += days
+        elif self._loaded_before_values < loaded and self._values.is_due():
+            if (rows := await self._try(thread, self._value, self._values, "refreshing values")) is None:
+                return
+            self._loaded_before_values = loaded
+            self.state.notes.values += rows
+
+    async def _publish(self, thread: ThreadPoolExecutor) -> None:
+        self.state.dirty.clear()
+        work = partial(publish, self.warehouse)
+        if await self._try(thread, work, self._publishing, "publishing") is None:
+            self.state.dirty.set()
+            return
+        self.state.published_at = self.state.clock.now()
+        self.state.notes.published += 1
+
+    async def _try(
+        self, thread: ThreadPoolExecutor, work: Callable[[], _T], turn: Turn, what: str
+    ) -> _T | None:
+        started = time.monotonic()
+        try:
+            return await in_thread(thread, work)
+        except (OrdersError, duckdb.Error, OSError) as error:
+            _log.warning("%s failed and is tried again: %s", what, str(error).splitlines()[0])
+            return None
+        finally:
+            turn.took(time.monotonic() - started)
+
+    def _refresh(self) -> int:
+        beside = Beside.of(self.warehouse)
+        days = touched_days(beside)
+        if days:
+            refresh_days(beside, days)
+            self._is_changed()
+        return len(days)
+
+    def _value(self) -> int:
+        rows = refresh_customer_value(Beside.of(self.warehouse))
+        self._is_changed()
+        return rows
+
+    def _is_changed(self) -> None:
+        # An event of asyncio is to be set on its own loop only.
+        self.loop.call_soon_threadsafe(self.state.dirty.set)

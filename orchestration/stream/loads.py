@@ -1,0 +1,119 @@
+"""Loading in the stream: at once when something has landed, under backlog 200 to 500 ms at a time."""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from assets.orders.load import Loaded, load
+from orchestration.stream.state import Pauses, State, in_thread, pause
+from resources.errors import TransientError
+from resources.segments import Landing
+from resources.warehouse.kept import KeptWarehouse
+
+_SHORT_S = 0.2
+_LONG_S = 0.5
+_LEAST_ROWS = 500
+_MOST_ROWS = 40_000
+_LEAST_BYTES = 256 * 1024
+_MOST_BYTES = 16 * 1024 * 1024
+# Publishing, others that want the lease, and a signal to stop wait for one call at most.
+_BATCHES_A_CALL = 4
+_WAIT_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many messages one load takes: as many as it settles in 200 to 500 ms."""
+
+    rows: int = 4_000
+    bytes_per_row: float = 600.0
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of bodies that go with the rows."""
+        return int(min(max(self.rows * self.bytes_per_row, _LEAST_BYTES), _MOST_BYTES))
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Adapt to a load of `rows` messages that took so long."""
+        if seconds > _LONG_S and rows > _LEAST_ROWS:
+            self.rows = max(_LEAST_ROWS, int(min(rows, self.rows) * 0.7))
+        elif seconds < _SHORT_S and rows >= 0.7 * self.rows:
+            self.rows = min(_MOST_ROWS, int(self.rows * 1.5))
+
+
+@dataclass(slots=True)
+class LoadTask:
+    """Loads what has landed until the feeds have ended and nothing is left, or time is up."""
+
+    warehouse: KeptWarehouse
+    landing: Landing
+    state: State
+    max_bytes: int
+    pace: Pace = field(default_factory=Pace)
+    _pauses: Pauses = field(default_factory=Pauses)
+
+    async def run(self) -> None:
+        """Load; a warehouse that is held by others gets growing pauses, a broken one ends the stream."""
+        with ThreadPoolExecutor(1, "load") as thread:
+            self.state.landed.set()
+            while not await self._is_over():
+                self.state.landed.clear()
+                try:
+                    loaded = await in_thread(thread, self._load)
+                except TransientError as error:
+                    await self._wait(error)
+                    continue
+                self._pauses.over()
+                self._note(loaded)
+        self.state.loads_ended.set()
+
+    async def _is_over(self) -> bool:
+        """Wait for something to load; tell whether nothing will come any more."""
+        while not await pause(self.state.landed, _WAIT_S):
+            if self.state.feeds_ended.is_set():
+                return not self.state.landed.is_set()
+        return False
+
+    def _load(self) -> Loaded:
+        started = time.monotonic()
+        loaded = load(
+            self.warehouse,
+            self.landing,
+            max_bytes=self.max_bytes,
+            batch_rows=self.pace.rows,
+            batch_bytes=self.pace.bytes,
+            most_batches=_BATCHES_A_CALL,
+        )
+        if loaded.batches:
+            seconds = (time.monotonic() - started) / loaded.batches
+            self.state.load_s = seconds
+            self.pace.learn(loaded.messages // loaded.batches, seconds)
+        return loaded
+
+    def _note(self, loaded: Loaded) -> None:
+        state = self.state
+        if loaded.batches == 0:
+            return
+        state.segment_bytes = self.pace.bytes
+        state.loaded += loaded.messages
+        state.loaded_at = state.clock.now()
+        state.notes.loaded += loaded.messages
+        state.notes.accepted += loaded.accepted
+        state.notes.duplicates += loaded.duplicates
+        state.notes.rejected += loaded.rejected
+        state.dirty.set()
+        if loaded.batches >= _BATCHES_A_CALL:
+            state.landed.set()
+
+    async def _wait(self, error: TransientError) -> None:
+        wait_s = self._pauses.next()
+        self.state.reason = f"loading waits: {error}"
+        _log.warning("%s; trying again in %.1f s", self.state.reason, wait_s)
+        await pause(self.state.stop, wait_s)
+        if self.state.stop.is_set():
+            # What has landed is safe, and the next load begins with it.
+            await asyncio.sleep(min(wait_s, _WAIT_S))
+        self.state.landed.set()

@@ -1,0 +1,166 @@
+"""The warehouse for a process that loads again and again: kept open between loads, given up when wanted.
+
+Opening and closing costs about 55 ms, which a load of a few hundred messages would pay each time. So
+connection and lease are kept, until somebody else waits for the lease or nothing was written for a while.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import duckdb
+
+from resources.leases import Lease
+from resources.warehouse.warehouse import Warehouse
+
+_IDLE_S = 1.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept. `turn` is held by the one who writes or closes, `guests` have cursors beside it."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    guests_left: threading.Condition = field(default_factory=threading.Condition)
+    guests: int = 0
+    lease: Lease | None = None
+    connection: duckdb.DuckDBPyConnection | None = None
+    used_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWarehouse(Warehouse):
+    """A warehouse that `writing` leaves open; call `give_way` now and then, and `close` at the end.
+
+    Threads of this process may share it: they write one after another.
+    """
+
+    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend the connection, opened when it is not; an error within the `with` closes it."""
+        kept = self._kept
+        with kept.turn:
+            connection = self._opened()
+            try:
+                yield connection
+            except BaseException:
+                # A COMMIT that raised may be durable: only a new connection knows.
+                self._shut()
+                raise
+            kept.used_at = time.monotonic()
+            if kept.lease is not None and kept.lease.is_wanted():
+                self._release()
+
+    @contextmanager
+    def leased(self) -> Iterator[None]:
+        """Keep the lease with the file closed: nobody opens it meanwhile."""
+        with self._kept.turn:
+            self._shut()
+            self._take()
+            yield
+
+    @contextmanager
+    def beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a second connection, whose transactions run beside the loads of this process.
+
+        Loads go on meanwhile; giving way and publishing wait for it.
+        """
+        kept = self._kept
+        with kept.turn:
+            cursor = self._opened().cursor()
+            with kept.guests_left:
+                kept.guests += 1
+        try:
+            cursor.execute("SET TimeZone = 'UTC'")
+            yield cursor
+        finally:
+            cursor.close()
+            with kept.guests_left:
+                kept.guests -= 1
+                kept.guests_left.notify_all()
+
+    def give_way(self) -> None:
+        """Close and release when somebody waits for the lease or nothing was written for a second."""
+        kept = self._kept
+        if kept.guests or not kept.turn.acquire(blocking=False):
+            return
+        try:
+            if kept.lease is None or not kept.lease.is_held:
+                return
+            if kept.lease.is_wanted() or time.monotonic() - kept.used_at > _IDLE_S:
+                self._release()
+        finally:
+            kept.turn.release()
+
+    def close(self) -> None:
+        """Close and release."""
+        with self._kept.turn:
+            self._release()
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        kept = self._kept
+        self._take()
+        if kept.connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            kept.connection = self.connect()
+            try:
+                self.prepare(kept.connection)
+            except BaseException:
+                self._shut()
+                raise
+        kept.used_at = time.monotonic()
+        return kept.connection
+
+    def _take(self) -> None:
+        kept = self._kept
+        if kept.lease is None:
+            kept.lease = self.lease()
+        if not kept.lease.is_held:
+            kept.lease.acquire(self.lease_timeout_s)
+
+    def _shut(self) -> None:
+        kept = self._kept
+        with kept.guests_left:
+            kept.guests_left.wait_for(lambda: kept.guests == 0)
+        if kept.connection is not None:
+            kept.connection.close()
+            kept.connection = None
+
+    def _release(self) -> None:
+        kept = self._kept
+        self._shut()
+        if kept.lease is not None and kept.lease.is_held:
+            kept.lease.release()
+            kept.lease.let_others()
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(Warehouse):
+    """The view of a kept warehouse whose `writing` runs beside its loads."""
+
+    kept: KeptWarehouse | None = None
+
+    @classmethod
+    def of(cls, kept: KeptWarehouse) -> "Beside":
+        """Return the view."""
+        return cls(
+            kept.path,
+            kept.published,
+            kept.ddl,
+            kept.schema_id,
+            kept.lease_timeout_s,
+            kept.memory_limit,
+            kept.threads,
+            kept=kept,
+        )
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection beside the one that loads."""
+        assert self.kept is not None
+        with self.kept.beside() as cursor:
+            yield cursor
