@@ -1,33 +1,34 @@
 """The console: a notice as a few lines of text."""
 
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from resources.errors import TransientError
-from resources.notifications.events import Notice, one_line
+from resources.notifications.channels.base import Words
+from resources.notifications.channels.message import TextLimits
+from resources.notifications.events import Notice
 from resources.notifications.port import Receipt
 
 
 class ConsoleChannel:
     """Writes a notice as a few lines of text; it cannot know what it wrote before a restart."""
 
-    def __init__(self, stream: TextIO, *, name: str = "console") -> None:
+    TEXT: ClassVar = TextLimits(title=400, answer=500, text=10_000)
+
+    def __init__(self, stream: TextIO, *, name: str = "console", words: Words | None = None) -> None:
         """Write to `stream`, which stays the caller's."""
         self.name = name
         self._stream = stream
+        self._words = words or Words()
 
     def send(self, notice: Notice) -> Receipt:
         """Write and flush the notice in one call; TransientError when the stream is gone."""
+        first, *rest = self._words.text(notice, self.TEXT).split("\n")
+        lines = [f"{notice.event.event_type} {first}", *(f"  {line}" for line in rest)]
         try:
-            self._stream.write(_as_text(notice))
+            self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
         except (OSError, ValueError) as error:
             raise TransientError(
                 f"channel {self.name} cannot write to its stream ({error}); give it an open one"
             ) from error
         return Receipt.DELIVERED
-
-
-def _as_text(notice: Notice) -> str:
-    event = notice.event
-    answers = "".join(f"  {asked}: {one_line(told)}\n" for asked, told in event.facts.answers())
-    return f"[{event.event_type}] {one_line(event.title)}\n{answers}  id: {one_line(notice.delivery_id)}\n"

@@ -93,7 +93,16 @@ def _id_of(line: bytes) -> str | None:
 
 
 def _as_json(notice: Notice) -> bytes:
-    return msgspec.json.encode({"id": notice.delivery_id, **msgspec.to_builtins(notice.event)})
+    told = {
+        "id": notice.delivery_id,
+        "policy": notice.policy,
+        "is_resolved": notice.is_resolved,
+        "count": notice.count,
+        "others": notice.others,
+        **msgspec.to_builtins(notice.event),
+        "severity": notice.severity.value,
+    }
+    return msgspec.json.encode(told)
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

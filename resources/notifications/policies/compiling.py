@@ -112,6 +112,7 @@ class _Compiler:
             long_running_s=long_running if EventType.JOB_LONG_RUNNING in types else (),
             owner=written.x_owner,
             next_step=written.x_next_step,
+            template=written.x_template,
         )
         self._judge(policy)
         self._done.policy = policy

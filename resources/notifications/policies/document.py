@@ -61,6 +61,9 @@ class PolicyDocument(Part, frozen=True, kw_only=True):
     ] = False
     x_order: OrderFilter | None = None
     x_owner: Annotated[str, Meta(description="Owner to name where the event has none.")] = ""
+    x_template: Annotated[
+        str, Meta(description="The text of the notices, instead of the usual one: Jinja, in a sandbox.")
+    ] = ""
     x_next_step: Annotated[str, Meta(description="What to do next, instead of the event's own advice.")] = ""
 
 

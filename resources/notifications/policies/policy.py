@@ -81,6 +81,7 @@ class Policy:
     long_running_s: tuple[float, ...] = ()
     owner: str = ""
     next_step: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
