@@ -1,4 +1,4 @@
-"""`python -m benchmarks [throughput] [history] [publishing]`: measure and compare with the targets."""
+"""`python -m benchmarks [name …]`: measure and compare with the targets."""
 
 import argparse
 import json
@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import history, publishing, throughput
+from benchmarks import history, policies, publishing, throughput
 from benchmarks.histories import to_stderr
 from benchmarks.report import Report, machine
 
-_NAMES = ("throughput", "history", "publishing")
+_NAMES = ("throughput", "history", "publishing", "policies")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +47,9 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
         short = history.Plan(short=2_000, long=20_000, events=100, repeats=1)
         sizes = short if options.quick else history.Plan()
         return history.benchmark(cache, work, sizes, to_stderr, profile=options.profile)
+    if name == "policies":
+        few = policies.Plan(policies=100, events=500, asked=20)
+        return policies.benchmark(few if options.quick else policies.Plan(), to_stderr)
     small = publishing.Plan(history=20_000, loads=(100,), repeats=1)
     return publishing.benchmark(cache, work, small if options.quick else publishing.Plan(), to_stderr)
 

@@ -43,6 +43,18 @@ class Settings(BaseSettings):
         default=PROJECT / "alert_policies.yaml",
         description="Who hears of what; see docs/notifications.md.",
     )
+    alert_allowed_networks: str = Field(
+        default="",
+        description="Networks inside that webhooks may reach, such as 10.1.0.0/16; default: none.",
+    )
+    alert_source: str = Field(
+        default="urn:orders", min_length=1, description="Name of this installation in CloudEvents."
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None, description="Server for e-mail: smtp://user:password@host:587 or smtps://…:465."
+    )
+    smtp_from: str = Field(default="orders@localhost", description="Address that e-mail comes from.")
+    slack_token: SecretStr | None = Field(default=None, description="Token of the Slack bot, xoxb-….")
     first_day: date = Field(default=date(2000, 1, 1), description="First daily partition of the reports.")
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="A larger message is rejected as too_large."

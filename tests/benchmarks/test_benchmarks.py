@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import history, publishing, throughput
+from benchmarks import history, policies, publishing, throughput
 from benchmarks.report import Report
 
 pytestmark = pytest.mark.slow
@@ -36,6 +36,12 @@ def test_publishing_is_compared_with_the_loader_and_a_copy(tmp_path: Path) -> No
     report = publishing.benchmark(tmp_path, tmp_path / "work", plan, _silent)
 
     assert _judged(report) == {"after 100: share of the loader's 0.02 s"}
+
+
+def test_policies_are_compared_with_asking_each() -> None:
+    report = policies.benchmark(policies.Plan(policies=50, events=100, asked=10), _silent)
+
+    assert _judged(report) == {"events decided"}
 
 
 def _judged(report: Report) -> set[str]:
