@@ -16,7 +16,7 @@ class Kafka:
     """The kind `kafka`: topics are made by their first use, with 4 partitions."""
 
     name = "kafka"
-    port_names = ("client", "internal", "controller")
+    port_names = ("client", "internal", "controller", "detour")
 
     def missing(self) -> str | None:
         """Return what this machine lacks."""
@@ -56,16 +56,18 @@ def _java(place: Place, main: str, *arguments: str) -> list[str]:
 
 
 def _properties(place: Place) -> str:
-    client, internal, controller = (place.ports[name] for name in ("client", "internal", "controller"))
+    client, internal, controller, detour = (place.ports[name] for name in Kafka.port_names)
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "listeners": f"CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal},"
-        f"CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal}",
+        f"CONTROLLER://127.0.0.1:{controller},DETOUR://127.0.0.1:{detour}",
+        # A client goes to where a listener says it is: there, tests put a network that fails.
+        "advertised.listeners": f"CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal},"
+        f"DETOUR://127.0.0.2:{detour}",
         "listener.security.protocol.map": f"CLIENT:{_protocol(place.options)},INTERNAL:PLAINTEXT,"
-        "CONTROLLER:PLAINTEXT",
+        "CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
         "inter.broker.listener.name": "INTERNAL",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(place.data),

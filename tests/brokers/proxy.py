@@ -1,4 +1,4 @@
-"""A network that fails when a test says so: a TCP proxy on 127.0.0.1."""
+"""A network that fails when a test says so: a TCP proxy on loopback."""
 
 import contextlib
 import socket
@@ -15,6 +15,7 @@ class Proxy:
     """Passes bytes between its own `port` and `target_port`, and cuts connections when told."""
 
     target_port: int
+    host: str = "127.0.0.1"
     port: int = 0
     _left: int | None = None
     _pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
@@ -22,13 +23,16 @@ class Proxy:
 
     def __enter__(self) -> Self:
         """Listen."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = socket.create_server((self.host, self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *raised: object) -> None:
         """Cut everything and stop listening."""
+        # Without the shutdown the thread in `accept` would keep the port.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
