@@ -10,13 +10,6 @@ from tests.brokers.contract import BrokerContract
 from tests.brokers.kafka_site import Topic, topic_of_its_own
 
 
-@pytest.fixture
-def site(kafka: Server, tmp_path: Path) -> Iterator[Topic]:
-    """A topic of the test's own."""
-    with topic_of_its_own(kafka, tmp_path / "landing" / ".origins") as topic:
-        yield topic
-
-
 class TestKafka(BrokerContract):
     """Inherits the claims."""
 
