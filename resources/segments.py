@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from resources.clock import Clock, SystemClock
 from resources.crashpoints import reached
 from resources.errors import PermanentError, TransientError
-from resources.leases import held
+from resources.leases import Lease, held
 
 SCHEMA = pa.schema(
     [
@@ -35,7 +35,9 @@ SCHEMA = pa.schema(
     ]
 )
 _log = logging.getLogger(__name__)
-_FOOTER_KEY = b"orders.segment"
+NAME = "segment"
+"""The column in which a merged segment keeps where each of its messages landed."""
+FOOTER_KEY = b"orders.segment"
 _DELETINGS = ".deletings"
 _LOOKS = 50
 _MIN_FREE_BYTES = 2 * 1024**3
@@ -55,7 +57,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One immutable file of the landing folder; `bytes` is its size on disk."""
+    """One immutable file of the landing folder; `bytes` is its size on disk.
+
+    `parts` are the names of those whose place a merged one has taken.
+    """
 
     name: str
     path: Path
@@ -63,6 +68,7 @@ class Segment:
     landed_at: datetime
     bytes: int
     body_bytes: int
+    parts: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -166,7 +172,7 @@ class Landing:
             names = {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
             try:
                 for name in names - self._known.keys():
-                    self._known[name] = _read_footer(self.root / name)
+                    self._known[name] = read_footer(self.root / name)
             except FileNotFoundError:
                 continue
             if self.deletings() == before:
@@ -191,21 +197,36 @@ class Landing:
         sync_folder(self.root)
 
     @contextmanager
-    def kept(self, timeout_s: float | None = None) -> Iterator[None]:
+    def kept(self) -> Iterator[None]:
         """See to it that no segment is deleted within the `with`: for those who read all of them."""
-        wait_s = self.lease_timeout_s if timeout_s is None else timeout_s
-        with held(self.root / ".keeping.lock", wait_s, "the folder of segments"):
+        lease = self.keeping()
+        lease.acquire(self.lease_timeout_s)
+        try:
             yield
+        finally:
+            lease.release()
+
+    def keeping(self) -> Lease:
+        """Return the lease of those who need all segments to stay, and of the one who deletes some."""
+        return Lease(self.root / ".keeping.lock", "the folder of segments")
 
     def last_position(self, feed: str, partition: str) -> int | None:
         """Return the greatest landed position of a partition, None if it has none."""
         return max((span.last for _, span in self.spans(feed, partition)), default=None)
 
     def read(self, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the messages of a segment, in the columns of `SCHEMA`."""
+        """Return the messages of a segment, in the columns of `SCHEMA`.
+
+        One more column can be asked for: `segment`, the name of the segment in which a message landed,
+        which a merged one keeps.
+        """
         wanted = None if columns is None else list(columns)
         with pq.ParquetFile(segment.path, read_dictionary=["feed", "partition"]) as file:
-            return file.read(columns=wanted)
+            if wanted is None or NAME not in wanted or NAME in file.schema_arrow.names:
+                return file.read(columns=wanted)
+            wanted.remove(NAME)
+            table = file.read(columns=wanted)
+        return table.append_column(NAME, pa.repeat(segment.name, len(table)))
 
     def spans(self, feed: str, partition: str) -> Iterator[tuple[Segment, Range]]:
         """Yield each segment that holds messages of a partition, with the range that it holds."""
@@ -227,7 +248,9 @@ class Landing:
         }
         reached("land.before_write")
         with partial.open("wb") as sink:
-            _write_parquet(table, sink, footer)
+            with segment_writer(sink, table.schema) as writer:
+                writer.write_table(table, row_group_size=1 << 20)
+                writer.add_key_value_metadata({FOOTER_KEY.decode(): json.dumps(footer)})
             reached("land.written")
             sink.flush()
             os.fsync(sink.fileno())
@@ -271,30 +294,30 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_parquet(table: pa.Table, sink: Any, footer: Mapping[str, object]) -> None:
-    with pq.ParquetWriter(
+def segment_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return a writer of rows as segments keep them; the footer is still to be added."""
+    return pq.ParquetWriter(
         sink,
-        table.schema,
+        schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=["feed", "partition", "received_at"],
+        use_dictionary=["feed", "partition", "received_at", NAME],
         write_statistics=["position"],
-    ) as writer:
-        writer.write_table(table, row_group_size=1 << 20)
-        writer.add_key_value_metadata({_FOOTER_KEY.decode(): json.dumps(footer)})
+    )
 
 
-def _read_footer(path: Path) -> Segment:
+def read_footer(path: Path) -> Segment:
+    """Return what a file says of itself; raises PermanentError when it is no segment."""
     try:
         metadata = pq.read_metadata(path)
     except pa.ArrowInvalid as error:
         raise PermanentError(
             f"{path} is no segment ({str(error).splitlines()[0]}): move the file out of the landing folder"
         ) from error
-    stored = (metadata.metadata or {}).get(_FOOTER_KEY)
+    stored = (metadata.metadata or {}).get(FOOTER_KEY)
     if stored is None:
         raise PermanentError(
-            f"{path} is no segment: its footer lacks the key {_FOOTER_KEY.decode()}; "
+            f"{path} is no segment: its footer lacks the key {FOOTER_KEY.decode()}; "
             "move the file out of the landing folder"
         )
     footer = json.loads(stored)
@@ -311,6 +334,7 @@ def _read_footer(path: Path) -> Segment:
         datetime.fromisoformat(footer["landed_at"]),
         path.stat().st_size,
         footer["body_bytes"],
+        tuple(footer.get("parts", ())),
     )
 
 

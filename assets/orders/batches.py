@@ -76,10 +76,10 @@ def _groups(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 def _read(landing: Landing, segments: Sequence[Segment], plan: BatchPlan) -> pa.Table:
     tables = []
     for segment in segments:
-        table = landing.read(segment, ["feed", "partition", "position", "received_at", "body"])
+        table = landing.read(segment, ["feed", "partition", "position", "received_at", "body", "segment"])
         if plan.is_partial:
             table = _within(table, plan.ranges)
-        tables.append(table.append_column("segment", pa.repeat(segment.name, len(table))))
+        tables.append(table)
     return pa.concat_tables(tables)
 
 

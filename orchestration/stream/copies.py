@@ -1,4 +1,4 @@
-"""Reports and the readers' copy in the stream: refreshed and published at a pace that costs little.
+"""Reports, the readers' copy and merged segments in the stream, at a pace that costs little.
 
 The reports of touched days are recomputed beside the loads, in transactions of their own; publishing holds
 the loads up for as long as it takes. Each is repeated only after a multiple of the time it took.
@@ -15,13 +15,16 @@ from typing import TypeVar
 
 import duckdb
 
+from assets.orders.compaction import merge_small_segments
 from assets.reports.refresh import refresh_customer_value, refresh_days, touched_days
 from orchestration.stream.state import State, in_thread, pause
 from resources.errors import OrdersError
+from resources.segments import Landing
 from resources.warehouse.kept import Beside, KeptWarehouse
 from resources.warehouse.publish import publish
 
 _T = TypeVar("_T")
+_MERGES = 6
 _log = logging.getLogger(__name__)
 
 
@@ -82,12 +85,12 @@ class CopyTask:
             return
         loaded = self.state.loaded
         if self._loaded_before_reports < loaded and self._reports.is_due() and self.warehouse.exists():
-            if (days := await self._try(thread, self._refresh, self._reports, "refreshing reports")) is None:
+            if (days := await tried(thread, self._refresh, self._reports, "refreshing reports")) is None:
                 return
             self._loaded_before_reports = loaded
             self.state.notes.days += days
         elif self._loaded_before_values < loaded and self._values.is_due():
-            if (rows := await self._try(thread, self._value, self._values, "refreshing values")) is None:
+            if (rows := await tried(thread, self._value, self._values, "refreshing values")) is None:
                 return
             self._loaded_before_values = loaded
             self.state.notes.values += rows
@@ -95,23 +98,11 @@ class CopyTask:
     async def _publish(self, thread: ThreadPoolExecutor) -> None:
         self.state.dirty.clear()
         work = partial(publish, self.warehouse)
-        if await self._try(thread, work, self._publishing, "publishing") is None:
+        if await tried(thread, work, self._publishing, "publishing") is None:
             self.state.dirty.set()
             return
         self.state.published_at = self.state.clock.now()
         self.state.notes.published += 1
-
-    async def _try(
-        self, thread: ThreadPoolExecutor, work: Callable[[], _T], turn: Turn, what: str
-    ) -> _T | None:
-        started = time.monotonic()
-        try:
-            return await in_thread(thread, work)
-        except (OrdersError, duckdb.Error, OSError) as error:
-            _log.warning("%s failed and is tried again: %s", what, str(error).splitlines()[0])
-            return None
-        finally:
-            turn.took(time.monotonic() - started)
 
     def _refresh(self) -> int:
         beside = Beside.of(self.warehouse)
@@ -129,3 +120,34 @@ class CopyTask:
     def _is_changed(self) -> None:
         # An event of asyncio is to be set on its own loop only.
         self.loop.call_soon_threadsafe(self.state.dirty.set)
+
+
+@dataclass(slots=True)
+class MergeTask:
+    """Merges small segments while the stream runs; a failure costs files only."""
+
+    warehouse: KeptWarehouse
+    landing: Landing
+    state: State
+    _merging: Turn = field(default_factory=lambda: Turn(2.0, 9.0, 60.0))
+
+    async def run(self) -> None:
+        """Work until the loads have ended."""
+        with ThreadPoolExecutor(1, "merge") as thread:
+            while not await pause(self.state.loads_ended, 0.5):
+                if self.state.stop.is_set() or self.state.is_disk_full or not self._merging.is_due():
+                    continue
+                work = partial(merge_small_segments, self.warehouse, self.landing, most=_MERGES)
+                self.state.merged += await tried(thread, work, self._merging, "merging segments") or 0
+
+
+async def tried(thread: ThreadPoolExecutor, work: Callable[[], _T], turn: Turn, what: str) -> _T | None:
+    """Do something that may fail, which is told; return None then."""
+    started = time.monotonic()
+    try:
+        return await in_thread(thread, work)
+    except (OrdersError, duckdb.Error, OSError) as error:
+        _log.warning("%s failed and is tried again: %s", what, str(error).splitlines()[0])
+        return None
+    finally:
+        turn.took(time.monotonic() - started)

@@ -28,6 +28,7 @@ BUFFER_BYTES = 24 * 1024 * 1024
 _LEAST_POLL_BYTES = 256 * 1024
 _POLL_S = 0.1
 _IDLE_S = 0.03
+_LINGER_S = 0.05
 _MOST_BATCHES = 64
 _KEEP_ALIVE_S = 1.0
 _ASK_S = 0.25
@@ -161,6 +162,7 @@ class Session:
     _asked_at: float = 0.0
     _lag_at: float = 0.0
     _told_at: float = 0.0
+    _landed_at: float = 0.0
 
     async def run(self, on_running: Callable[[], None]) -> None:
         """Poll and land side by side; what was polled is landed before a failure is raised."""
@@ -267,6 +269,10 @@ class Session:
                     buffer.changed.clear()
                     await buffer.changed.wait()
                     continue
+                if not buffer.is_closed and buffer.bytes < self.state.segment_bytes:
+                    # A little patience makes fewer and larger segments.
+                    await asyncio.sleep(max(0.0, self._landed_at + _LINGER_S - time.monotonic()))
+                self._landed_at = time.monotonic()
                 batches = buffer.take(self.state.segment_bytes)
                 landed = await asyncio.to_thread(self._append, batches)
                 self._note(batches, landed)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from assets.landing.health import write_health
 from assets.orders.plan import demand_nothing_lost
-from orchestration.stream.copies import CopyTask
+from orchestration.stream.copies import CopyTask, MergeTask
 from orchestration.stream.feeds import FeedTask
 from orchestration.stream.loads import LoadTask
 from orchestration.stream.state import FeedState, State, pause
@@ -83,11 +83,12 @@ class Stream:
         if stopped:
             raise PermanentError("; ".join(stopped))
 
-    def _tasks(self, state: State) -> "list[LoadTask | CopyTask | TellTask]":
+    def _tasks(self, state: State) -> "list[LoadTask | CopyTask | MergeTask | TellTask]":
         return [
             LoadTask(self._warehouse, self._new_landing(), state, self.settings.max_message_bytes),
             CopyTask(self._warehouse, state),
-            TellTask(self.settings, self._warehouse, state, self.settings.stream_tell_s),
+            MergeTask(self._warehouse, self._new_landing(), state),
+            TellTask(self.settings, state, self.settings.stream_tell_s),
         ]
 
     async def _feeds(self, state: State) -> None:

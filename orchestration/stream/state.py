@@ -70,7 +70,9 @@ class State:
     reason: str = ""
     segment_bytes: int = SEGMENT_BYTES
     notes: Notes = field(default_factory=Notes)
+    told: Notes = field(default_factory=Notes)
     untold: int = 0
+    merged: int = 0
     loaded: int = 0
     loaded_at: datetime | None = None
     load_s: float = 0.0

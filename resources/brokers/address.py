@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from resources.errors import PermanentError
 
-_OWN_FEEDS = ("decisions", "observations", "files")
+OWN_FEEDS = ("decisions", "observations", "files")
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9._-]{0,60}")
 
 
@@ -88,7 +88,7 @@ def parse(url: str) -> Address:
 
 def feed_name(name: str) -> str:
     """Return a feed's name; raises PermanentError when it is empty, reserved or not plain."""
-    if name in _OWN_FEEDS:
+    if name in OWN_FEEDS:
         raise PermanentError(f"the feed name {name!r} is the platform's own: choose another in name=")
     if not name or not all(c.isalnum() or c in "-_:." for c in name):
         raise PermanentError(f"the feed name {name!r} may hold letters, digits and -_:. only")
