@@ -53,7 +53,7 @@ class RabbitMQ:
         """Return the URL of a queue and that of a stream."""
         login = place.options.login or _GUEST
         user = f"{login.user}:{login.password}@127.0.0.1"
-        amqp, stream = ("amqps", "rabbitmq-stream+ssl") if place.options.tls else ("amqp", "rabbitmq-stream")
+        amqp, stream = ("amqps", "rabbitmq-stream+tls") if place.options.tls else ("amqp", "rabbitmq-stream")
         return {
             amqp: f"{amqp}://{user}:{place.ports['amqp']}/%2F?queue={topic}",
             stream: f"{stream}://{user}:{place.ports['stream']}/%2F?stream={topic}",

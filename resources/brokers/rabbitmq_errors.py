@@ -1,0 +1,113 @@
+"""What pika raises, as one clear line that names the thing and the way out, without credentials."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pika.exceptions import (
+    AMQPHeartbeatTimeout,
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    IncompatibleProtocolError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from resources.errors import OrdersError, PermanentError, TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a queue is, for messages."""
+
+    host: str
+    port: int
+    vhost: str
+    queue: str
+
+    def __str__(self) -> str:
+        """Return the server."""
+        return f"RabbitMQ at {self.host}:{self.port}"
+
+    def cancelled(self) -> str:
+        """Return what to say when the server ended the consumer."""
+        return (
+            f"{self} ended our consumer of the queue {self.queue!r}: it was deleted or moves to another node"
+        )
+
+
+def explain(error: BaseException, place: Place) -> OrdersError:
+    """Return our error for one of pika's or the operating system's."""
+    for cause in _causes(error):
+        if (found := _explained(cause, place)) is not None:
+            return found
+    return TransientError(f"{place} could not be used ({type(error).__name__}): is it up?")
+
+
+def _explained(error: BaseException, place: Place) -> OrdersError | None:
+    match error:
+        case ProbableAuthenticationError():
+            return PermanentError(
+                f"{place} refused the login: check user and password in ORDERS_BROKER_URL "
+                "(the user guest may log in from the server's own machine only)"
+            )
+        case ProbableAccessDeniedError():
+            return PermanentError(
+                f"{place} refused the vhost {place.vhost!r}: it does not exist, or the user has no "
+                f"permission on it (rabbitmqctl set_permissions -p {place.vhost} USER '.*' '.*' '.*')"
+            )
+        case ChannelClosedByBroker() | ConnectionClosedByBroker():
+            return _closed(error.reply_code, str(error.reply_text), place)
+        case IncompatibleProtocolError():
+            return PermanentError(f"{place} does not speak AMQP 0-9-1 on this port: its default is 5672")
+        case AMQPHeartbeatTimeout():
+            return TransientError(f"{place} sent no heartbeat: the connection was given up")
+        case ssl.SSLCertVerificationError():
+            return PermanentError(f"the certificate of {place} was not accepted ({error.verify_message})")
+        case ssl.SSLError():
+            return PermanentError(f"{place} did not agree on TLS ({error.reason}): amqps:// has port 5671")
+        case OSError() if error.strerror:
+            return TransientError(f"{place} cannot be reached ({error.strerror}): is it up?")
+        case _:
+            return None
+
+
+def _closed(code: int, text: str, place: Place) -> OrdersError:
+    queue = f"the queue {place.queue!r} in the vhost {place.vhost!r}"
+    match code:
+        case 404:
+            return PermanentError(
+                f"{place} has no queue {place.queue!r} in the vhost {place.vhost!r}: create it, "
+                "or let declare=quorum or declare=classic in ORDERS_BROKER_URL do so"
+            )
+        case 403 if "exclusive" in text:
+            return TransientError(f"another consumer of {queue} is exclusive: stop it, then rerun")
+        case 403:
+            return PermanentError(
+                f"{place} refused access to {queue}: the user needs the permissions read and, to publish, "
+                "write"
+            )
+        case 405:
+            return TransientError(f"{queue} is exclusive to another connection: close that, then rerun")
+        case 406 if "timeout" in text:
+            return TransientError(
+                f"{place} waited too long for an acknowledgement from {queue} and gives its messages again: "
+                "raise the server's consumer_timeout"
+            )
+        case 406 if "too large" in text or "max size" in text or "max_message_size" in text:
+            return PermanentError(f"a message is larger than the max_message_size of {place}")
+        case 406:
+            return PermanentError(f"{queue} is of another kind than declare= in ORDERS_BROKER_URL says")
+        case 320:
+            return TransientError(f"{place} closed the connection: it shuts down, or an operator closed it")
+        case _:
+            return TransientError(f"{place} closed the connection (code {code})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was made from: pika nests the operating system's in several ways."""
+    yield error
+    nested = [*getattr(error, "exceptions", ()), getattr(error, "exception", None), *error.args]
+    for inner in nested:
+        if isinstance(inner, BaseException):
+            yield from _causes(inner)
