@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import history, policies, publishing, throughput
+from benchmarks import history, kafka, policies, publishing, throughput
 from benchmarks.histories import to_stderr
 from benchmarks.report import Report, machine
 
-_NAMES = ("throughput", "history", "publishing", "policies")
+_NAMES = ("throughput", "history", "publishing", "policies", "kafka")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +47,9 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
         short = history.Plan(short=2_000, long=20_000, events=100, repeats=1)
         sizes = short if options.quick else history.Plan()
         return history.benchmark(cache, work, sizes, to_stderr, profile=options.profile)
+    if name == "kafka":
+        brief = kafka.Plan(events=20_000, repeats=1)
+        return kafka.benchmark(work, brief if options.quick else kafka.Plan(), to_stderr)
     if name == "policies":
         few = policies.Plan(policies=100, events=500, asked=20)
         return policies.benchmark(few if options.quick else policies.Plan(), to_stderr)

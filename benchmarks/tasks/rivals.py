@@ -25,6 +25,26 @@ _COLUMNS = {
                      unit_price VARCHAR)[],
         shipping VARCHAR, discount VARCHAR, tax VARCHAR)""",
 }
+# The same columns, as DuckDB's JSON functions name them.
+BARE_STRUCTURE: dict[str, Any] = {
+    **{name: kind for name, kind in _COLUMNS.items() if name != "data"},
+    "data": {
+        **dict.fromkeys(("order_id", "kind", "status", "currency"), "VARCHAR"),
+        "version": "BIGINT",
+        "placed_at": "TIMESTAMPTZ",
+        "customer": dict.fromkeys(("customer_id", "name", "email", "country"), "VARCHAR"),
+        "lines": [
+            {
+                "line_number": "BIGINT",
+                "sku": "VARCHAR",
+                "description": "VARCHAR",
+                "quantity": "BIGINT",
+                "unit_price": "VARCHAR",
+            }
+        ],
+        **dict.fromkeys(("shipping", "discount", "tax"), "VARCHAR"),
+    },
+}
 _BARE = """
 CREATE TABLE events AS
 SELECT * FROM read_json(?, format = 'newline_delimited', columns = {columns})

@@ -82,6 +82,7 @@ def _demand_files(files: list[Path]) -> None:
 
 
 def _messages(files: list[Path], tell: Callable[[int], None]) -> "Iterator[Outgoing]":
+    from assets.contract.keys import order_key
     from resources.brokers.port import Outgoing
 
     done = 0
@@ -90,7 +91,8 @@ def _messages(files: list[Path], tell: Callable[[int], None]) -> "Iterator[Outgo
             done += len(line)
             if number % _TELL_EVERY == 0:
                 tell(done)
-            yield Outgoing(line.removesuffix(b"\n"))
+            body = line.removesuffix(b"\n")
+            yield Outgoing(body, order_key(body))
     tell(done)
 
 

@@ -39,8 +39,8 @@ class Topic:
 
     @property
     def servers(self) -> str:
-        """The server itself."""
-        return f"127.0.0.1:{self.server.ports['client']}"
+        """The server itself, where it asks for neither TLS nor a login."""
+        return f"127.0.0.1:{self.server.ports['internal']}"
 
     def open(self) -> Broker:
         return open_broker(self.url, self.memory)
