@@ -40,7 +40,12 @@ def open_alerting(settings: "Settings", console: TextIO) -> Alerting:
 
 def load_policies(settings: "Settings") -> Policies:
     """Return the policies of ORDERS_ALERT_POLICIES; raises PermanentError with file, line and key."""
-    checked = check_file(settings, settings.alert_policies)
+    return read_file(settings, settings.alert_policies)
+
+
+def read_file(settings: "Settings", path: "Path") -> Policies:
+    """Return the policies of a file; raises PermanentError with file, line and key."""
+    checked = check_file(settings, path)
     if not checked.errors:
         return checked.policies
     first, *more = checked.errors

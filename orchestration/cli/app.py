@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import pipeline, reading, recovery, rejects, sending, servers, services
+from orchestration.cli import alerts, pipeline, reading, recovery, rejects, sending, servers, services
 
 app = typer.Typer(
     name="orders",
@@ -35,6 +35,7 @@ app.command()(pipeline.run)
 app.command()(pipeline.stream)
 app.command()(reading.status)
 app.command()(reading.query)
+app.add_typer(alerts.app, name="alerts", help="Who hears of what, and what became of it.")
 app.add_typer(rejects.app, name="rejects", help="Dead letters: messages that break the contract.")
 app.command()(recovery.rebuild)
 app.command()(recovery.verify)

@@ -94,6 +94,13 @@ class Outbox:
                 )
         return new
 
+    def event(self, event_key: str) -> Event | None:
+        """Return the recorded event with this key, None when there is none."""
+        query = sa.select(events.c.body).where(events.c.event_key == event_key)
+        with self._database.reading() as connection:
+            body = connection.scalar(query)
+        return None if body is None else msgspec.json.decode(body, type=Event)
+
     def undecided(self, limit: int) -> list[Event]:
         """Return recorded events that no decision was made for, oldest record first."""
         query = sa.select(events.c.body).where(events.c.matched.is_(None))
