@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import history, kafka, policies, publishing, throughput
+from benchmarks import history, kafka, policies, publishing, rabbitmq, throughput
 from benchmarks.histories import to_stderr
 from benchmarks.report import Report, machine
 
-_NAMES = ("throughput", "history", "publishing", "policies", "kafka")
+_NAMES = ("throughput", "history", "publishing", "policies", "kafka", "rabbitmq")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,6 +50,9 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
     if name == "kafka":
         brief = kafka.Plan(events=20_000, repeats=1)
         return kafka.benchmark(work, brief if options.quick else kafka.Plan(), to_stderr)
+    if name == "rabbitmq":
+        little = rabbitmq.Plan(events=5_000, stream_events=20_000, repeats=1)
+        return rabbitmq.benchmark(work, little if options.quick else rabbitmq.Plan(), to_stderr)
     if name == "policies":
         few = policies.Plan(policies=100, events=500, asked=20)
         return policies.benchmark(few if options.quick else policies.Plan(), to_stderr)

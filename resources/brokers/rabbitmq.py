@@ -95,6 +95,7 @@ class RabbitQueue:
     declare: str | None = None
     _last: int = -1
     _promised: int = -1
+    _quiet_since: float = 0.0
     _link: Link | None = field(default=None, repr=False)
     _is_consuming: bool = field(default=False, repr=False)
 
@@ -116,6 +117,7 @@ class RabbitQueue:
             time.sleep(0.1)
             ready, consumers = self._look(link)
         self._promised = max(self._promised, self._last + ready + link.held)
+        self._quiet_since = time.monotonic()
         return {_PARTITION: self._promised} if self._promised >= 0 else {}
 
     def poll(self, *, max_bytes: int, timeout_s: float) -> Batch | None:
@@ -127,20 +129,24 @@ class RabbitQueue:
         link = self._consuming()
         count = max(1, self.prefetch // 4)
         while True:
-            left = deadline - time.monotonic()
-            is_owed = self._last < self._promised
-            deliveries = link.take(
-                max_bytes=max_bytes,
-                max_count=count,
-                timeout_s=max(0.0, min(left, _SETTLED_S) if is_owed else left),
-            )
+            wait_s = max(0.0, deadline - time.monotonic())
+            if self._last < self._promised:
+                wait_s = min(wait_s, _SETTLED_S)
+            deliveries = link.take(max_bytes=max_bytes, max_count=count, timeout_s=wait_s)
             if deliveries:
+                self._quiet_since = time.monotonic()
                 return self._batch(link, deliveries)
-            if is_owed and self._look(link)[0] == 0 and not link.held:
+            if self._is_in_vain(link):
                 self._last = self._promised
                 return self._batch(link, [])
             if time.monotonic() >= deadline:
                 return None
+
+    def _is_in_vain(self, link: Link) -> bool:
+        """Whether promised messages are not there any more: nothing is ready, held, or on its way."""
+        if self._last >= self._promised or time.monotonic() - self._quiet_since < _SETTLED_S:
+            return False
+        return self._look(link)[0] == 0 and not link.held
 
     def keep_alive(self) -> None:
         """Do nothing: the link's thread answers heartbeats."""
