@@ -20,6 +20,7 @@ from orchestration.build import (
     notification_outbox,
     platform_resource,
 )
+from orchestration.delivering import routes
 from orchestration.instance import open_instance
 from orchestration.jobs import INGEST, PUBLISHED, REPORTS, run_config
 from orchestration.orphans import process_tags, reap_orphans
@@ -29,14 +30,12 @@ from orchestration.stopping import Stopped, stopping
 from resources.clock import SystemClock
 from resources.errors import OrdersError, TransientError
 from resources.leases import held
-from resources.notifications.channels.console import ConsoleChannel
-from resources.notifications.channels.file import FileChannel
 from resources.notifications.dispatcher import Delivered, deliver_due
 from resources.notifications.outbox import Outbox
-from resources.notifications.port import Channel
 from sensors.collectors import collect
 
 _NOTIFY_S = 10.0
+_AHEAD_S = 30.0
 _UNFINISHED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -152,11 +151,14 @@ class _Batch:
         clock = SystemClock()
         begun = clock.now()
         about = notification_outbox(self.settings).surroundings()
-        channels: list[Channel] = [ConsoleChannel(sys.stderr), FileChannel(self.settings.notifications_file)]
         try:
+            chosen = routes(self.settings, sys.stderr)
             collect(instance, outbox, clock, about=about, budget_s=_NOTIFY_S / 2)
             left = _NOTIFY_S - (clock.now() - begun).total_seconds()
-            outcome: Delivered = deliver_due(outbox, channels, clock, max(left, 1.0))
+            # Nobody may look again soon, so what is due in half a minute goes now.
+            outcome: Delivered = deliver_due(
+                outbox, chosen.channels, clock, max(left, 1.0), engine=chosen.engine, ahead_s=_AHEAD_S
+            )
         except OrdersError as error:
             self.failures.append(f"notices could not be delivered: {error}")
         else:

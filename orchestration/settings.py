@@ -55,6 +55,16 @@ class Settings(BaseSettings):
     )
     smtp_from: str = Field(default="orders@localhost", description="Address that e-mail comes from.")
     slack_token: SecretStr | None = Field(default=None, description="Token of the Slack bot, xoxb-….")
+    metrics_port: int = Field(
+        default=9464, ge=0, le=65535, description="Prometheus port of the dispatcher on 127.0.0.1; 0: none."
+    )
+    daemon_timeout_s: float = Field(
+        default=120.0, ge=45, description="After so long without a heartbeat the daemon is told to be down."
+    )
+    heartbeat_url: SecretStr | None = Field(
+        default=None, description="Where the dispatcher tells that it works, https:// or file:///."
+    )
+    heartbeat_interval_s: float = Field(default=60.0, gt=0, description="How often it tells, in seconds.")
     first_day: date = Field(default=date(2000, 1, 1), description="First daily partition of the reports.")
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="A larger message is rejected as too_large."

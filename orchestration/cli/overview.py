@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from assets.landing.health import StreamHealth
     from resources.brokers.port import Broker
-    from resources.notifications.outbox import Counts
+    from resources.notifications.auditing import Counts
 
 _LAST_RUNS = 5
 _LEDGER = "SELECT feed, partition, landed, accepted, duplicates, rejected FROM message_ledger"

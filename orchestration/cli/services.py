@@ -49,14 +49,12 @@ def up(
 
 def dispatch() -> None:
     """Deliver notices as they come, until stopped (a part of `orders up`)."""
-    from resources.clock import SystemClock
-    from resources.notifications.channels.console import ConsoleChannel
-    from resources.notifications.dispatcher import run_forever, stopping_on_signals
+    from orchestration.delivering import dispatch_until
+    from resources.notifications.dispatcher import stopping_on_signals
 
     platform = parts()
     with platform.outbox() as outbox, stopping_on_signals() as stop:
-        channels = [ConsoleChannel(sys.stdout), platform.file_channel()]
-        run_forever(outbox, channels, SystemClock(), stop)
+        dispatch_until(stop, platform.settings, outbox, sys.stdout)
 
 
 def _environment(settings: "Settings", host: str) -> dict[str, str]:

@@ -17,7 +17,8 @@ class Decision:
     """One policy sends one event to one channel, now, later, with others, or not at all.
 
     `severity` replaces the event's own. `muted` is why nothing is sent (a silence, an inhibition), "" when it
-    is sent; `not_before` puts it off (quiet hours).
+    is sent; an incident that is still open at `muted_until` is told then. `not_before` puts it off (quiet
+    hours).
 
     Deliveries of one policy and channel with the same `group_key` share notices: the first goes out after
     `group_wait_s`; what comes within `group_interval_s` of it waits and goes out as one digest with the
@@ -32,6 +33,7 @@ class Decision:
     policy: str = DEFAULT_POLICY
     severity: Severity | None = None
     muted: str = ""
+    muted_until: datetime | None = None
     not_before: datetime | None = None
     group_key: str = ""
     group_wait_s: float = 0.0

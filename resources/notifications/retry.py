@@ -9,13 +9,13 @@ class RetryPolicy:
     """Full jitter: wait a random time up to `base_s` doubled by each attempt, at most `cap_s`.
 
     With the defaults a delivery is dead after about 17 hours of failing. `lease_s` is how long a
-    claimed delivery stays with a dispatcher that has died; no send may take longer.
+    claimed delivery stays with a dispatcher that has died; no send may take longer than half of that.
     """
 
     base_s: float = 8.0
     cap_s: float = 10_800.0
     max_attempts: int = 22
-    lease_s: float = 60.0
+    lease_s: float = 100.0
 
     def is_exhausted(self, attempt: int) -> bool:
         """Say whether the attempt with this number (from 1) was the last one."""

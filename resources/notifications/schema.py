@@ -1,19 +1,14 @@
-"""The outbox's tables, and how its database file is opened."""
+"""The outbox's tables, the same on SQLite and PostgreSQL; `migrations` makes them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.engine.interfaces import Dialect
 
-from resources.errors import PermanentError, TransientError
-
-_BUSY_TIMEOUT_MS = 10_000
+VERSION: Final = 2
+STATES: Final = ("pending", "delivered", "grouped", "muted", "dead")
+"""Every (matched event, policy, channel) is in exactly one of these."""
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -33,6 +28,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 metadata = sa.MetaData()
 
+schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
 events = sa.Table(
     "events",
     metadata,
@@ -45,7 +42,9 @@ events = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("matched", sa.Boolean, nullable=True),  # null: not decided yet
 )
-sa.Index("events_undecided", events.c.seq, sqlite_where=events.c.matched.is_(None))
+sa.Index("events_by_type", events.c.event_type, events.c.occurred_at)
+_undecided = events.c.matched.is_(None)
+sa.Index("events_undecided", events.c.seq, sqlite_where=_undecided, postgresql_where=_undecided)
 
 deliveries = sa.Table(
     "deliveries",
@@ -53,15 +52,42 @@ deliveries = sa.Table(
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("delivery_id", sa.Text, nullable=False, unique=True),
     sa.Column("event_key", sa.ForeignKey("events.event_key"), nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),  # why it is muted or dead
+    sa.Column("thread", sa.Text, nullable=False),
+    sa.Column("carried_by", sa.Text, nullable=True),  # grouped: the delivery whose notice stands for it
+    sa.Column("shown_key", sa.Text, nullable=False),  # the latest event of the notice
+    sa.Column("members", sa.Integer, nullable=False, default=0),  # deliveries that this one carries
+    sa.Column("is_resolved", sa.Boolean, nullable=False, default=False),
+    sa.Column("after_id", sa.Text, nullable=True),  # the notice of the same group that must be settled first
+    sa.Column("fallback_channel", sa.Text, nullable=False, default=""),
+    sa.Column("stands_for", sa.Text, nullable=True),  # a fallback: the delivery that is dead
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column(
+        "spent", sa.Integer, nullable=False, default=0
+    ),  # of the attempts, those before its last replay
+    sa.Column("first_due_at", UtcDateTime, nullable=False),
     sa.Column("due_at", UtcDateTime, nullable=False),
     sa.Column("leased_until", UtcDateTime, nullable=True),
     sa.Column("settled_at", UtcDateTime, nullable=True),
-    sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="delivery_state"),
+    sa.CheckConstraint(f"state IN {STATES!r}", name="delivery_state"),
+    sa.CheckConstraint("(state = 'grouped') = (carried_by IS NOT NULL)", name="delivery_carried"),
+    sa.UniqueConstraint("event_key", "policy", "channel", name="delivery_of"),
 )
-sa.Index("deliveries_due", deliveries.c.channel, deliveries.c.state, deliveries.c.due_at)
+_pending = deliveries.c.state == sa.literal_column("'pending'")
+sa.Index(
+    "deliveries_pending",
+    deliveries.c.channel,
+    deliveries.c.due_at,
+    deliveries.c.seq,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
+sa.Index("deliveries_state", deliveries.c.state, deliveries.c.channel)
+sa.Index("deliveries_carried", deliveries.c.carried_by)
 
 attempts = sa.Table(
     "attempts",
@@ -74,93 +100,66 @@ attempts = sa.Table(
     sa.Column("error", sa.Text, nullable=True),
 )
 
+incidents = sa.Table(  # what is broken now
+    "incidents",
+    metadata,
+    sa.Column("incident", sa.Text, primary_key=True),
+    sa.Column("event_key", sa.ForeignKey("events.event_key"), nullable=False),  # the event that opened it
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+)
+
+standings = sa.Table(  # who was told of an incident, and is owed its recovery
+    "standings",
+    metadata,
+    sa.Column("incident", sa.Text, primary_key=True),
+    sa.Column("policy", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("group_id", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),  # the policy's decision, as JSON
+    sa.Column("is_told", sa.Boolean, nullable=False),  # false while it is muted
+    sa.Column("reminders", sa.Integer, nullable=False, default=0),
+    sa.Column("remind_at", UtcDateTime, nullable=True),
+)
+sa.Index("standings_group", standings.c.group_id)
+sa.Index("standings_remind", standings.c.remind_at)
+
+groups = sa.Table(  # one policy, channel and group key: its last notice, and when the next may go
+    "groups",
+    metadata,
+    sa.Column("group_id", sa.Text, primary_key=True),
+    sa.Column("delivery_id", sa.Text, nullable=False),
+    sa.Column("floor_at", UtcDateTime, nullable=False),  # before which that notice could not go
+    sa.Column("next_at", UtcDateTime, nullable=False),
+)
+
+channels = sa.Table(  # how each channel fares, for all dispatchers alike
+    "channels",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False, default=0),  # in a row
+    sa.Column("failing_since", UtcDateTime, nullable=True),
+    sa.Column("dead_since", UtcDateTime, nullable=True),  # notices died since then, and none arrived
+    sa.Column("paused_until", UtcDateTime, nullable=True),
+    sa.Column("off_since", UtcDateTime, nullable=True),
+    sa.Column("off_reason", sa.Text, nullable=False, default=""),
+    sa.Column("tokens", sa.Float, nullable=True),
+    sa.Column("tokens_at", UtcDateTime, nullable=True),
+)
+
+silences = sa.Table(
+    "silences",
+    metadata,
+    sa.Column("silence_id", sa.Text, primary_key=True),
+    sa.Column("matchers", sa.Text, nullable=False),  # JSON
+    sa.Column("starts_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+)
+
 cursors = sa.Table(
     "cursors",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
-
-
-class Database:
-    """One SQLite file in WAL mode: many readers, writers one after the other, durable at commit."""
-
-    def __init__(self, location: str | Path) -> None:
-        """Open `location`, a path or `sqlite:///path`; raise PermanentError for anything else."""
-        url = _sqlite_url(location)
-        self.name = str(url.database)
-        Path(self.name).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(url)
-        sa.event.listen(self._engine, "connect", _on_connect)
-        sa.event.listen(self._engine, "begin", _on_begin)
-        self._reading = self._engine.execution_options(reading=True)
-
-    def create(self) -> None:
-        """Create what is missing; safe when several processes do so at once."""
-        with self.writing() as connection:
-            for table in metadata.sorted_tables:
-                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-                for index in sorted(table.indexes, key=lambda i: str(i.name)):
-                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
-
-    @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Open the one write transaction; TransientError after 10 s of waiting for another."""
-        with self._mapped_errors(), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """Open a consistent snapshot that waits for nobody."""
-        with self._mapped_errors(), self._reading.begin() as connection:
-            yield connection
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _mapped_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OperationalError as error:
-            raise TransientError(
-                f"the outbox {self.name} cannot be used now ({error.orig}); "
-                "see that its disk has room and is writable, then try again"
-            ) from error
-        except DatabaseError as error:
-            raise PermanentError(
-                f"the outbox {self.name} is broken ({error.orig}); move the file aside"
-            ) from error
-
-
-def _sqlite_url(location: str | Path) -> sa.URL:
-    if isinstance(location, Path) or "://" not in location:
-        return sa.URL.create("sqlite", database=str(location))
-    try:
-        url = sa.make_url(location)
-    except ArgumentError as error:
-        raise PermanentError("the outbox URL cannot be read; write sqlite:///path") from error
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        shown = url.render_as_string(hide_password=True)
-        raise PermanentError(f"the outbox must be a SQLite file, not {shown}; write sqlite:///path")
-    return url
-
-
-def _on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    del record
-    connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _on_begin(connection: sa.Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

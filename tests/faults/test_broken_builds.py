@@ -18,6 +18,9 @@ _KILLS = "tests/faults/test_kills.py::"
 _LEFT_ALONE = _KILLS + "test_a_run_that_is_left_alone_ends_well"
 _LANDING = _KILLS + "test_a_kill_at_any_point_loses_and_repeats_nothing[landing]"
 _COMMITTING = _KILLS + "test_a_kill_at_any_point_loses_and_repeats_nothing[committing]"
+_KILLS = "tests/notifications/test_kills.py"
+_NOTICE_CLAIMED = f"{_KILLS}::test_a_kill_neither_loses_nor_repeats_a_notice[notify.delivery_claimed]"
+_RECORDING = f"{_KILLS}::test_an_event_killed_within_its_recording_is_not_there_by_half"
 _SHUFFLED = (
     "tests/orders/test_arrival.py::test_a_busy_shop_delivered_badly_gives_the_state_of_one_delivered_well"
 )
@@ -71,6 +74,34 @@ BREAKS = (
         (("WHERE stored.order_id IS NULL\n   OR winners", "WHERE true\n   OR winners"),),
         (_SHUFFLED, _LATE),
         "2 failed",
+    ),
+    Break(
+        "a notice is settled before it is sent",
+        "resources/notifications/lane.py",
+        (
+            (
+                "            self._start(claim)\n",
+                "            self._exchange([Result(claim.notice, Outcome.DELIVERED)], 0, now=now)\n"
+                "            self._start(claim)\n",
+            ),
+        ),
+        (_NOTICE_CLAIMED,),
+        "1 failed",
+    ),
+    Break(
+        "a collector's cursor moves in another transaction",
+        "resources/notifications/outbox.py",
+        (
+            ("            self._move_cursors(connection, cursors_at or {})\n", ""),
+            (
+                "        recorded_at = self._clock.now()\n",
+                "        with self._database.writing() as connection:\n"
+                "            self._move_cursors(connection, cursors_at or {})\n"
+                "        recorded_at = self._clock.now()\n",
+            ),
+        ),
+        (_RECORDING,),
+        "1 failed",
     ),
 )
 

@@ -1,17 +1,17 @@
 """Events, notices and channels that the claims share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from resources.notifications.events import Event, Notice, delivery_id
-from resources.notifications.failures import Surroundings, step_failure
-from resources.notifications.port import Receipt
+from resources.notifications.events import Event, EventType, Notice, delivery_id
+from resources.notifications.failures import Surroundings, job_failure, step_failure
+from resources.notifications.port import DEFAULT_LIMITS, Limits, Receipt
 
 T0 = datetime(2026, 5, 1, 10, tzinfo=UTC)
 
 
 def event(number: int = 0, *, error: str = "OSError: disk gone") -> Event:
-    """Return a step failure that is different for each number."""
+    """Return a step failure that is different for each number, and opens no incident."""
     return step_failure(
         run_id=f"run-{number}",
         job="refresh",
@@ -19,6 +19,30 @@ def event(number: int = 0, *, error: str = "OSError: disk gone") -> Event:
         chain=[error],
         at=T0,
         about=Surroundings(),
+    )
+
+
+def failure(number: int = 0, *, job: str = "refresh", at: datetime = T0) -> Event:
+    """Return a failed run that opens the incident of its job."""
+    made = job_failure(
+        run_id=f"run-{number}",
+        job=job,
+        chain=["OSError: disk gone"],
+        failed_steps=(),
+        at=at,
+        about=Surroundings(),
+    )
+    return replace(made, incident=f"job/{job}")
+
+
+def recovery(number: int = 0, *, job: str = "refresh", at: datetime = T0) -> Event:
+    """Return the success that closes the incident of its job."""
+    return replace(
+        failure(number, job=job, at=at),
+        event_key=f"JOB_SUCCESS/run-{number}-again",
+        event_type=EventType.JOB_SUCCESS,
+        title=f"Job {job} works again",
+        is_recovery=True,
     )
 
 
@@ -35,6 +59,7 @@ class RecorderChannel:
     name: str = "recorder"
     error: Exception | None = None
     sent: list[Notice] = field(default_factory=list)
+    limits: Limits = DEFAULT_LIMITS
 
     def send(self, notice: Notice) -> Receipt:
         """Keep the notice or raise."""

@@ -1,7 +1,8 @@
 """The dispatcher: what is due is tried once a pass, put off on failure, and dead in the end."""
 
 import random
-from collections.abc import Iterator
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,20 +18,9 @@ from resources.notifications.events import Notice, delivery_id
 from resources.notifications.outbox import Outbox
 from resources.notifications.port import Receipt
 from resources.notifications.retry import RetryPolicy
-from tests.notifications.samples import T0, RecorderChannel, event
+from tests.notifications.samples import RecorderChannel, event
 
 RETRY = RetryPolicy(base_s=10, cap_s=100, max_attempts=4)
-
-
-@pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock(T0)
-
-
-@pytest.fixture
-def outbox(tmp_path: Path, clock: FrozenClock) -> Iterator[Outbox]:
-    with Outbox(tmp_path / "outbox.db", clock=clock) as opened:
-        yield opened
 
 
 def test_every_event_reaches_every_channel_once(outbox: Outbox, clock: FrozenClock) -> None:
@@ -92,15 +82,22 @@ def test_a_refused_repeat_counts_as_delivered(outbox: Outbox, clock: FrozenClock
         assert forgetful.counts().delivered == 1
 
 
-def test_a_pass_ends_with_its_budget(outbox: Outbox, clock: FrozenClock) -> None:
-    class Slow(RecorderChannel):
+def test_a_pass_ends_with_its_budget_also_when_a_channel_hangs(outbox: Outbox, clock: FrozenClock) -> None:
+    released = threading.Event()
+
+    class Hanging(RecorderChannel):
         def send(self, notice: Notice) -> Receipt:
-            clock.advance(4)
+            released.wait(30)
             return super().send(notice)
 
     outbox.record([event(number) for number in range(9)])
-    assert deliver_due(outbox, [Slow()], clock, budget_s=10) == Delivered(delivered=3)
-    assert outbox.counts().pending == 6
+    well = RecorderChannel("well")
+    begun = time.monotonic()
+    result = deliver_due(outbox, [Hanging(), well], clock, budget_s=3.0)
+    released.set()
+    assert time.monotonic() - begun < 20
+    assert result == Delivered(delivered=9)
+    assert len(well.sent) == 9
 
 
 def test_two_channels_of_one_name_are_refused(outbox: Outbox, clock: FrozenClock) -> None:

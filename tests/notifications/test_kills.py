@@ -54,7 +54,7 @@ def killed_then_finished(folder: Path, label: str, nth: int, build: str = "sound
     """Kill one delivery at the label, run another to its end, and return the broken promises."""
     record_events(folder)
     assert work("deliver", folder, label, str(nth), build) == -signal.SIGKILL
-    assert work("deliver", folder, "", "1", build) == 0
+    assert work("finish", folder, "", "1", build) == 0
     return broken_promises(folder)
 
 
@@ -70,7 +70,7 @@ def test_a_dispatcher_killed_at_every_notice_still_delivers_each_once(tmp_path: 
     record_events(tmp_path)
     for label in LABELS[1:]:
         work("deliver", tmp_path, label)
-    assert work("deliver", tmp_path) == 0
+    assert work("finish", tmp_path) == 0
     assert broken_promises(tmp_path) == set()
 
 

@@ -1,6 +1,6 @@
 """A real process that delivers or collects, and kills itself with SIGKILL at a labelled point.
 
-`python -m tests.notifications.worker deliver|forever|collect FOLDER [LABEL [NTH [BUILD]]]`. BUILD names a
+`python -m tests.notifications.worker deliver|finish|forever|collect FOLDER [LABEL [NTH [BUILD]]]`. BUILD is a
 deliberately broken build, which the claims about kills must catch.
 """
 
@@ -8,19 +8,21 @@ import itertools
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from resources import crashpoints
 from resources.clock import SystemClock
 from resources.notifications.channels.file import FileChannel
-from resources.notifications.dispatcher import deliver_due, run_forever, stopping_on_signals
+from resources.notifications.dispatcher import Dispatcher, deliver_due, stopping_on_signals
 from resources.notifications.events import Notice
 from resources.notifications.outbox import Outbox
 from resources.notifications.port import Channel, Receipt
 from resources.notifications.retry import RetryPolicy
 
-# A killed process's lease ends at once, so that the claims need not wait for it.
-RETRY = RetryPolicy(lease_s=0)
+# A killed process's lease ends soon, so that the claims need not wait long.
+KILLED = RetryPolicy(lease_s=0.5)
+_FINISH_S = 30.0
 
 
 class ForgetfulChannel(FileChannel):
@@ -80,6 +82,16 @@ def collect_once(folder: Path) -> None:
         collect(instance, outbox, SystemClock())
 
 
+def finish(outbox: Outbox, channels: list[Channel]) -> None:
+    """Deliver until nothing is pending, whatever a killed process still has on lease."""
+    deadline = time.monotonic() + _FINISH_S
+    while time.monotonic() < deadline:
+        deliver_due(outbox, channels, SystemClock(), retry=KILLED)
+        if outbox.counts().pending == 0:
+            return
+        time.sleep(0.05)
+
+
 def main(role: str, folder: Path, label: str = "", nth: str = "1", build: str = "sound") -> None:
     """Play the role once, or until SIGTERM."""
     if label:
@@ -90,12 +102,15 @@ def main(role: str, folder: Path, label: str = "", nth: str = "1", build: str = 
     channels: list[Channel] = [BUILDS[build](folder / "notices.ndjson")]
     with Outbox(folder / "outbox.db") as outbox:
         if role == "deliver":
-            deliver_due(outbox, channels, SystemClock(), retry=RETRY)
+            deliver_due(outbox, channels, SystemClock(), retry=KILLED if label else RetryPolicy())
+            return
+        if role == "finish":
+            finish(outbox, channels)
             return
         with stopping_on_signals() as stop:
             sys.stdout.write("ready\n")
             sys.stdout.flush()
-            run_forever(outbox, channels, SystemClock(), stop, interval_s=60.0, retry=RETRY)
+            Dispatcher(outbox, channels, SystemClock()).run(stop)
 
 
 if __name__ == "__main__":
