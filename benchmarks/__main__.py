@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import history, kafka, policies, publishing, rabbitmq, throughput
+from benchmarks import activemq, history, kafka, policies, publishing, rabbitmq, throughput
 from benchmarks.histories import to_stderr
 from benchmarks.report import Report, machine
 
-_NAMES = ("throughput", "history", "publishing", "policies", "kafka", "rabbitmq")
+_NAMES = ("throughput", "history", "publishing", "policies", "kafka", "rabbitmq", "activemq")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +47,9 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
         short = history.Plan(short=2_000, long=20_000, events=100, repeats=1)
         sizes = short if options.quick else history.Plan()
         return history.benchmark(cache, work, sizes, to_stderr, profile=options.profile)
+    if name == "activemq":
+        few = activemq.Plan(events=1_000, repeats=1)
+        return activemq.benchmark(work, few if options.quick else activemq.Plan(), to_stderr)
     if name == "kafka":
         brief = kafka.Plan(events=20_000, repeats=1)
         return kafka.benchmark(work, brief if options.quick else kafka.Plan(), to_stderr)

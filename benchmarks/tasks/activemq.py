@@ -1,0 +1,98 @@
+"""ActiveMQ: the platform from a backlog to state, and the bare client that reads and does nothing."""
+
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.shop import messages
+from benchmarks.tasks.pipeline import load
+from resources.brokers.port import Outgoing
+from resources.brokers.urls import open_broker
+from resources.segments import Landing
+
+Values = dict[str, Any]
+
+
+def send(url: str, first: int, number: int) -> Values:
+    """Publish messages of the shop's stream with confirms."""
+    with closing(open_broker(url)) as broker:
+        start = time.perf_counter()
+        count = broker.publish(Outgoing(body) for body in messages(first, number))
+        return {"seconds": time.perf_counter() - start, "messages": count}
+
+
+def land_and_load(url: str, home: str) -> Values:
+    """From the queue to state in one process, as a batch run does it, to the last acknowledgement."""
+    from assets.landing.land import land
+
+    start = time.perf_counter()
+    landing = Landing(Path(home) / "landing")
+    with closing(open_broker(url)) as broker:
+        landed = land(broker, landing)
+    seconds = time.perf_counter() - start
+    loaded = load(home)
+    return {
+        **loaded,
+        "seconds": seconds + loaded["seconds"],
+        "land": seconds,
+        "load": loaded["seconds"],
+        "segments": landed.segments,
+    }
+
+
+def bare_client(host: str, port: int, queue: str, number: int, prefetch: int) -> Values:
+    """Read and acknowledge as stomp-py's own examples do, each message by itself, and do nothing with it."""
+    import stomp
+
+    start = time.perf_counter()
+    connection = stomp.Connection12([(host, port)], auto_decode=False)
+    reader = _Reader(connection, number)
+    connection.set_listener("reader", reader)
+    connection.connect(wait=True)
+    is_artemis = "artemis" in reader.server.lower()
+    connection.subscribe(
+        queue if is_artemis else f"/queue/{queue}",
+        id="1",
+        ack="client-individual",
+        headers={"activemq.prefetchSize": str(prefetch), "consumer-window-size": str(8 * 1024 * 1024)},
+    )
+    if not reader.done.wait(600):
+        raise TimeoutError(f"{reader.count} of {number} messages came")
+    # The broker has dealt with the acknowledgements before it confirms the end.
+    ended = threading.Event()
+    connection.set_listener("end", _End(ended))
+    connection.disconnect(receipt="end")
+    ended.wait(60)
+    return {"seconds": time.perf_counter() - start, "messages": reader.count}
+
+
+class _Reader:
+    """Counts and acknowledges."""
+
+    def __init__(self, connection: Any, number: int) -> None:
+        self._connection, self._number = connection, number
+        self.count, self.done, self.server = 0, threading.Event(), ""
+
+    def on_connected(self, frame: Any) -> None:
+        self.server = frame.headers.get("server", "")
+
+    def on_message(self, frame: Any) -> None:
+        self._connection.ack(frame.headers["ack"])
+        self.count += 1
+        if self.count == self._number:
+            self.done.set()
+
+
+class _End:
+    """Tells that the broker confirmed the end."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
+
+    def on_receipt(self, _frame: Any) -> None:
+        self._ended.set()
+
+    def on_disconnected(self) -> None:
+        self._ended.set()
