@@ -42,5 +42,7 @@ class Kind:
 BROKERS: Mapping[str, Kind] = MappingProxyType(
     {
         "kafka": Kind("kafka", "kafka", create_topic),
+        "activemq": Kind("activemq", "stomp"),
+        "artemis": Kind("artemis", "stomp"),
     }
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 import resources.brokers.kafka
+import resources.brokers.stomp
 from assets.landing.land import land
 from resources.brokers.urls import open_broker
 from resources.errors import TransientError
@@ -22,6 +23,7 @@ from tests.orders.home import Home
 
 # Imported before the fork; a client is opened after it, with threads of its own.
 assert resources.brokers.kafka.Kafka
+assert resources.brokers.stomp.Stomp
 _GIVE_UP_S = 120.0
 _PAUSE_S = 0.1
 

@@ -1,14 +1,15 @@
-"""Each server starts, keeps its data through kill -9, asks for TLS and login, and leaves nothing behind."""
+"""Each server starts, keeps its data through kill -9, and leaves nothing behind.
+
+That they ask for TLS and login, the tests of their adapters show.
+"""
 
 import socket
-import ssl
 from pathlib import Path
 
 import pytest
 
 from resources.errors import PermanentError, TransientError
 from resources.servers import processes
-from resources.servers.kind import Login, Tls
 from resources.servers.kinds import KINDS
 from resources.servers.server import Server, State
 from tests.servers import OwnServer
@@ -69,28 +70,6 @@ def test_postgres_comes_back_after_kill_9_of_the_postmaster_with_a_busy_backend(
         cursor.execute("SHOW server_encoding")
         assert cursor.fetchall() == [("UTF8",)]
     again.close()
-
-
-@pytest.mark.parametrize("name", ["activemq", "artemis"])
-def test_a_server_with_tls_and_login_refuses_plain_text_and_a_wrong_password(
-    name: str, own_server: OwnServer, certificates: Tls
-) -> None:
-    server = own_server(name, tls=certificates, login=Login("shop", "s3cret"))
-    assert server.url().startswith("stomp+ssl://shop:s3cret@127.0.0.1:")
-    trusting = ssl.create_default_context(cafile=str(certificates.authority))
-
-    def first_answer(password: bytes) -> bytes:
-        with (
-            socket.create_connection(("127.0.0.1", server.ports["stomp"]), timeout=20) as plain,
-            trusting.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
-        ):
-            secure.sendall(
-                b"CONNECT\naccept-version:1.2\nhost:localhost\nlogin:shop\npasscode:" + password + b"\n\n\0"
-            )
-            return secure.recv(4096)
-
-    assert first_answer(b"s3cret").startswith(b"CONNECTED")
-    assert first_answer(b"wrong").startswith(b"ERROR")
 
 
 def test_stop_ends_all_processes_and_start_keeps_the_ports(own_server: OwnServer) -> None:
