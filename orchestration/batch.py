@@ -150,10 +150,19 @@ class _Batch:
         self.tell("delivering notices")
         clock = SystemClock()
         begun = clock.now()
-        about = notification_outbox(self.settings).surroundings()
+        resource = notification_outbox(self.settings)
         try:
             chosen = routes(self.settings, sys.stderr)
-            collect(instance, outbox, clock, about=about, budget_s=_NOTIFY_S / 2)
+            collect(
+                instance,
+                outbox,
+                clock,
+                about=resource.surroundings(),
+                budget_s=_NOTIFY_S / 2,
+                interest=resource.interest(),
+                limits=resource.limits(),
+                platform=self.platform,
+            )
             left = _NOTIFY_S - (clock.now() - begun).total_seconds()
             # Nobody may look again soon, so what is due in half a minute goes now.
             outcome: Delivered = deliver_due(

@@ -13,6 +13,7 @@ from assets.checks import checks
 from assets.files.definitions import files_feed, order_files_asset
 from assets.landing.definitions import broker_feeds, order_messages_asset
 from assets.operations.definitions import published_copy_asset
+from assets.operations.notifications import notifications_asset
 from assets.orders.definitions import load_asset
 from assets.reports.definitions import customer_value_asset, daily_reports_asset
 from orchestration.jobs import AFTER_REPORTS, INGEST, REPORTS, jobs
@@ -25,7 +26,7 @@ from resources.errors import PermanentError
 from resources.notifications.resource import RESOURCE_KEY, NotificationOutbox
 from sensors.automation import automation_sensor
 from sensors.backlog import backlog_sensor
-from sensors.collectors import collector_sensor
+from sensors.collectors import collector_sensors
 from sensors.restatement import restatement_sensor
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _definitions(settings: Settings, overrides: Mapping[str, object]) -> dg.Defi
             backlog_sensor(INGEST),
             restatement_sensor(REPORTS),
             automation_sensor(*AFTER_REPORTS),
-            collector_sensor(),
+            *collector_sensors(),
         ],
         executor=dg.in_process_executor,
         loggers={"console": run_logger(log_format=settings.log_format, level=settings.log_level)},
@@ -92,6 +93,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         daily_reports_asset(days, owner),
         customer_value_asset(owner),
         published_copy_asset(owner),
+        notifications_asset(owner),
     ]
     fresh = dg.map_asset_specs(lambda spec: spec.replace_attributes(freshness_policy=window), made)
     return [*broker_feeds(feeds), files_feed(), *fresh]
@@ -111,9 +113,22 @@ def owners_of(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]) -> dict[str,
 def notification_outbox(settings: Settings) -> NotificationOutbox:
     """Return the outbox as sensors and hooks get it."""
     with _beta_is_fine():
-        owners = owners_of(_assets(settings))
+        assets = _assets(settings)
+    specs = [
+        spec
+        for asset in assets
+        for spec in (asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset])
+    ]
     return NotificationOutbox(
-        url=settings.state_address().get_secret_value(), ui_url=settings.ui_url, owners=owners
+        url=settings.state_address().get_secret_value(),
+        ui_url=settings.ui_url,
+        policies_file=str(settings.alert_policies),
+        queued_runs=settings.queued_runs_limit,
+        queued_s=settings.queued_run_s,
+        waiting=settings.backlog_limit,
+        owners=owners_of(assets),
+        groups={spec.key.to_user_string(): spec.group_name or "default" for spec in specs},
+        kinds={spec.key.to_user_string(): sorted(spec.kinds) for spec in specs},
     )
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.orders.definitions import LOAD_TABLES
 from assets.reports.definitions import DAILY
-from sensors.hooks import record_step_failure
+from sensors.hooks import record_step_failure, record_step_success
 
 INGEST: Final = "ingest"
 REPORTS: Final = "reports"
@@ -31,7 +31,7 @@ def jobs(console_level: str) -> dg.Definitions:
         description="Takes in everything that waits, files and messages, and loads it.",
         config=config,
         executor_def=dg.in_process_executor,
-        hooks={record_step_failure},
+        hooks={record_step_failure, record_step_success},
     )
     reports = dg.define_asset_job(
         REPORTS,
@@ -39,6 +39,6 @@ def jobs(console_level: str) -> dg.Definitions:
         description="Refreshes the reports of the touched or the chosen days, and publishes the copy.",
         config=config,
         executor_def=dg.in_process_executor,
-        hooks={record_step_failure},
+        hooks={record_step_failure, record_step_success},
     )
     return dg.Definitions(jobs=[ingest, reports])

@@ -81,6 +81,15 @@ class Settings(BaseSettings):
     stream_tell_s: float = Field(
         default=30.0, ge=1.0, description="How often stream mode tells Dagster what it did, in seconds."
     )
+    backlog_limit: int = Field(
+        default=10_000, ge=1, description="So many messages (inbox: files) waiting in the broker are told."
+    )
+    queued_runs_limit: int = Field(
+        default=100, ge=1, description="So many runs waiting in Dagster's queue are told."
+    )
+    queued_run_s: float = Field(
+        default=600.0, gt=0, description="A run that waits in the queue for longer is told; seconds."
+    )
     owner: str = Field(
         default="team:data-platform", description="Owner of the assets: an e-mail or team:name."
     )

@@ -1,48 +1,66 @@
-"""Find failed runs, failed steps and failed checks in an instance's event log, and record them.
+"""Find what is worth telling and record it: one entry point, and the sensors that call it.
 
-Finished runs are found by the storage id of their last status change, under a durable cursor in the
-outbox, and are then read whole. Ids can become visible out of order (PostgreSQL, several writers), so
-the last minutes are read again each time; the outbox drops what it knows by the event's key.
+Plain sensors, because one that raises keeps its place, while a run failure sensor would lose the event; they
+only record. The same function serves `orders run`, which needs no daemon.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import dagster as dg
-import msgspec
 
-from resources import crashpoints
+from assets.operations.notifications import asset_events, standing_of
 from resources.clock import Clock, SystemClock
-from resources.notifications.dagster_log import failures_in, repeats
-from resources.notifications.events import Event
+from resources.notifications.condition_facts import Limits
 from resources.notifications.failures import Surroundings
+from resources.notifications.interest import Interest
 from resources.notifications.outbox import Outbox
 from resources.notifications.resource import RESOURCE_KEY, NotificationOutbox
+from sensors.observers.backfills import observe_backfills
+from sensors.observers.data import observe_broker, observe_rejects
+from sensors.observers.ended_runs import observe_ended_runs
+from sensors.observers.locations import observe_locations
+from sensors.observers.orders import observe_orders
+from sensors.observers.reconcile import Reconciled, reconcile
+from sensors.observers.runless import observe_runless
+from sensors.observers.runs_under_way import observe_long_runs, observe_run_queue, observe_runs_under_way
+from sensors.observers.scene import Scene, subscriptions_at
+from sensors.observers.ticks import observe_ticks
 
-_OVERLAP = timedelta(minutes=10)
-_SETTLED = timedelta(minutes=1)  # a surviving step can still write after its run has ended
-_PAGE = 1000
-_RUNS_AT_ONCE = 50
-_RUNLESS = ""
-_NOWHERE = Surroundings()
+if TYPE_CHECKING:
+    from assets.platform import Platform
 
-_Ended: TypeAlias = Literal[
-    dg.DagsterEventType.RUN_FAILURE,
-    dg.DagsterEventType.RUN_CANCELED,
-    dg.DagsterEventType.RUN_SUCCESS,
-]
-_ENDED: tuple[_Ended, ...] = (
-    dg.DagsterEventType.RUN_FAILURE,
-    dg.DagsterEventType.RUN_CANCELED,
-    dg.DagsterEventType.RUN_SUCCESS,
+_log = logging.getLogger(__name__)
+Observer: TypeAlias = Callable[[Scene], int]
+"""Looks once, records, and returns how many events are new."""
+
+OF_DAGSTER: Final[Mapping[str, Observer]] = MappingProxyType(
+    {
+        "ended runs": observe_ended_runs,
+        "runs under way": observe_runs_under_way,
+        "outside of runs": observe_runless,
+        "ticks": observe_ticks,
+        "backfills": observe_backfills,
+        "long runs": observe_long_runs,
+        "run queue": observe_run_queue,
+    }
 )
-_TELLING = {
-    dg.DagsterEventType.STEP_FAILURE,
-    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
-    dg.DagsterEventType.RUN_FAILURE,
-}
+"""What Dagster's storage tells."""
+OF_DATA: Final[Mapping[str, Observer]] = MappingProxyType(
+    {"broker": observe_broker, "rejects": observe_rejects, "orders": observe_orders}
+)
+"""What broker and warehouse tell; these need the platform."""
+OF_LOCATIONS: Final[Mapping[str, Observer]] = MappingProxyType({"code locations": observe_locations})
+"""What the web server tells."""
+
+_NOWHERE = Surroundings()
+_NOTHING = Interest()
+_LIMITS = Limits()
+_BOTH: Final[Mapping[str, Observer]] = MappingProxyType({**OF_DAGSTER, **OF_DATA})
 
 
 def collect(
@@ -52,201 +70,176 @@ def collect(
     *,
     about: Surroundings = _NOWHERE,
     budget_s: float = 30.0,
+    interest: Interest | None = _NOTHING,
+    limits: Limits = _LIMITS,
+    platform: "Platform | None" = None,
+    observers: Mapping[str, Observer] = _BOTH,
 ) -> int:
-    """Record what failed since the outbox was installed; return how many events are new.
+    """Record what happened since the outbox was installed; return how many events are new.
 
-    Looks at runs that have ended (also when they were marked failed or canceled from outside), at
-    those under way, and at checks reported outside of runs. A check that goes on failing in the same
-    words is one event. Stops after `budget_s`, between two pages, and goes on there the next time.
-    Raises what the outbox and Dagster's storage raise; then the cursors have not moved past anything
-    that is not recorded.
+    Each observer stops after `budget_s`, between two pages, and goes on there the next time. One that
+    raises does not keep the others from looking; its error is raised at the end, and its cursor has not
+    moved past anything that is not recorded. A check that goes on failing in the same words is one event.
     """
-    reader = _Reader(instance, outbox, clock, about, clock.now() + timedelta(seconds=budget_s))
-    ended = sum(_collect_ended(reader, event_type) for event_type in _ENDED)
-    return ended + _collect_under_way(reader) + _collect_runless(reader)
+    scene = _scene(instance, outbox, clock, about, budget_s, interest, limits, platform)
+    return _observe(scene, observers)
+
+
+def collect_and_reconcile(
+    instance: dg.DagsterInstance,
+    outbox: Outbox,
+    clock: Clock,
+    *,
+    about: Surroundings = _NOWHERE,
+    budget_s: float = 45.0,
+    interest: Interest | None = _NOTHING,
+) -> Reconciled | None:
+    """Collect, then read lately's runs again without cursors and count what had been missed.
+
+    Returns None when collecting took all the time: then the next reconciliation looks.
+    """
+    scene = _scene(instance, outbox, clock, about, budget_s, interest, _LIMITS, None)
+    _observe(scene, OF_DAGSTER)
+    return None if scene.is_late() else reconcile(scene)
+
+
+def collector_sensors() -> list[dg.SensorDefinition]:
+    """Return the sensors that record; they need the resources `notification_outbox` and `platform`."""
+    return [collector_sensor(), data_collector_sensor(), reconciliation_sensor()]
 
 
 def collector_sensor() -> dg.SensorDefinition:
-    """Return the sensor that collects every 5 s; it needs the resource `notification_outbox`.
-
-    A plain sensor, because one that raises keeps its place: a run failure sensor would lose the event.
-    """
+    """Return the sensor that looks at Dagster's own storage every 5 s."""
 
     @dg.sensor(
         name="notification_collector",
         minimum_interval_seconds=5,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE_KEY},
-        description="Records failed runs, steps and checks in the notification outbox.",
+        description="Records what happens to runs, assets, checks, ticks and queues in the outbox.",
     )
     def notification_collector(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        resource: NotificationOutbox = getattr(context.resources, RESOURCE_KEY)
+        resource = _resource(context)
         with resource.open() as outbox:
-            new = collect(context.instance, outbox, SystemClock(), about=resource.surroundings())
+            new = collect(
+                context.instance,
+                outbox,
+                SystemClock(),
+                about=_about(context, resource),
+                interest=resource.interest(),
+                limits=resource.limits(),
+                observers=OF_DAGSTER,
+            )
         return dg.SkipReason(f"recorded {new} new events")
 
     return notification_collector
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    instance: dg.DagsterInstance
-    outbox: Outbox
-    clock: Clock
-    about: Surroundings
-    deadline: datetime
+def data_collector_sensor() -> dg.SensorDefinition:
+    """Return the sensor that looks at broker, warehouse and code locations.
 
-    def failures_in(self, records: Iterable[dg.EventLogRecord]) -> list[Event]:
-        since = self.outbox.installed_at
-        return failures_in(records, self.about, since, repeats(self.instance, since))
+    Apart from the other, which must not wait for a broker that hangs.
+    """
 
-    def is_late(self) -> bool:
-        return self.clock.now() >= self.deadline
-
-    def ended_runs(
-        self,
-        event_type: _Ended,
-        *,
-        since: datetime | None = None,
-        after: int | None = None,
-        up_to: int | None = None,
-        ascending: bool = True,
-        limit: int = _PAGE,
-    ) -> Sequence[dg.EventLogRecord]:
-        wanted = dg.RunStatusChangeRecordsFilter(
-            event_type,
-            after_timestamp=since.timestamp() if since else None,
-            after_storage_id=after,
-            before_storage_id=None if up_to is None else up_to + 1,
-        )
-        return self.instance.fetch_run_status_changes(wanted, limit, ascending=ascending).records
-
-    def records_of(self, run_id: str) -> Iterator[dg.EventLogRecord]:
-        cursor, has_more = None, True
-        while has_more:
-            page = self.instance.get_records_for_run(run_id, cursor, _TELLING, _PAGE)
-            yield from page.records
-            cursor, has_more = page.cursor, page.has_more
-
-
-@dataclass(frozen=True, slots=True)
-class _EndedCursor:
-    """Read up to `after`; `seen` are the ids within the overlap that were read."""
-
-    after: int
-    seen: frozenset[int]
-
-
-def _collect_ended(reader: _Reader, event_type: _Ended) -> int:
-    name = f"dagster/{event_type.value}"
-    installed_at = reader.outbox.installed_at
-    stored = reader.outbox.cursor(name)
-    position = (
-        msgspec.json.decode(stored, type=_EndedCursor)
-        if stored
-        else _EndedCursor(_end_of_history(reader, event_type, installed_at), frozenset())
+    @dg.sensor(
+        name="data_collector",
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={RESOURCE_KEY, "platform"},
+        description="Records what waits, what was rejected, order changes, and broken code locations.",
     )
-    todo, position = _read_again(reader, event_type, position, installed_at)
-    recorded = 0
-    has_more = True
-    while has_more:
-        page = reader.ended_runs(event_type, since=installed_at, after=position.after)
-        todo += page
-        while todo and not reader.is_late():
-            chunk, todo = todo[:_RUNS_AT_ONCE], todo[_RUNS_AT_ONCE:]
-            position = _moved(position, {record.storage_id for record in chunk})
-            recorded += _record_runs(reader, chunk, name, position)
-        has_more = len(page) == _PAGE and not reader.is_late()
-    return recorded
+    def data_collector(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        resource = _resource(context)
+        with resource.open() as outbox:
+            new = collect(
+                context.instance,
+                outbox,
+                SystemClock(),
+                about=_about(context, resource),
+                interest=resource.interest(),
+                limits=resource.limits(),
+                platform=context.resources.platform,
+                observers={**OF_DATA, **OF_LOCATIONS},
+            )
+        return dg.SkipReason(f"recorded {new} new events")
+
+    return data_collector
 
 
-def _read_again(
-    reader: _Reader, event_type: _Ended, position: _EndedCursor, installed_at: datetime
-) -> tuple[list[dg.EventLogRecord], _EndedCursor]:
-    """Return what the overlap holds that was not seen or can still change; forget what left it."""
-    now = reader.clock.now()
-    since = max(installed_at, now - _OVERLAP)
-    recent = reader.ended_runs(event_type, since=since, up_to=position.after, ascending=False)
-    unsettled = (now - _SETTLED).timestamp()
-    again = [r for r in recent if r.storage_id not in position.seen or r.timestamp > unsettled]
-    seen = position.seen & {record.storage_id for record in recent}
-    return again, _EndedCursor(position.after, seen)
+def reconciliation_sensor() -> dg.SensorDefinition:
+    """Return the sensor that looks once an hour for what the others have missed."""
+
+    @dg.sensor(
+        name="notification_reconciliation",
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={RESOURCE_KEY},
+        description="Reads the last hours again and records what was missed; materializes `notifications`.",
+    )
+    def notification_reconciliation(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resource = _resource(context)
+        clock = SystemClock()
+        with resource.open() as outbox:
+            outcome = collect_and_reconcile(
+                context.instance,
+                outbox,
+                clock,
+                about=_about(context, resource),
+                interest=resource.interest(),
+            )
+            standing = standing_of(outbox, clock.now())
+        told = "no time was left to reconcile"
+        if outcome is not None:
+            told = f"{outcome.gap} events had been missed in {outcome.runs} runs"
+        return dg.SensorResult(skip_reason=told, asset_events=asset_events(standing))
+
+    return notification_reconciliation
 
 
-def _end_of_history(reader: _Reader, event_type: _Ended, installed_at: datetime) -> int:
-    """Return the id to begin after: the last one when it is older than the outbox, else 0."""
-    for record in reader.ended_runs(event_type, ascending=False, limit=1):
-        if record.timestamp < installed_at.timestamp():
-            return record.storage_id
-    return 0
+def _scene(
+    instance: dg.DagsterInstance,
+    outbox: Outbox,
+    clock: Clock,
+    about: Surroundings,
+    budget_s: float,
+    interest: Interest | None,
+    limits: Limits,
+    platform: "Platform | None",
+) -> Scene:
+    now = clock.now()
+    return Scene(
+        instance=instance,
+        outbox=outbox,
+        clock=clock,
+        about=about,
+        deadline=now + timedelta(seconds=budget_s),
+        installed_at=outbox.installed_at,
+        limits=limits,
+        interest=interest,
+        subscriptions=subscriptions_at(outbox, interest, now),
+        platform=platform,
+    )
 
 
-def _moved(position: _EndedCursor, ids: set[int]) -> _EndedCursor:
-    return _EndedCursor(max(position.after, *ids), position.seen | ids)
-
-
-def _record_runs(
-    reader: _Reader, ended: Sequence[dg.EventLogRecord], name: str, position: _EndedCursor
-) -> int:
-    found: list[Event] = []
-    for run_id in dict.fromkeys(record.run_id for record in ended):
-        found += reader.failures_in(reader.records_of(run_id))
-    crashpoints.reached("notify.runs_read")
-    new = reader.outbox.record(found, cursors_at={name: msgspec.json.encode(position).decode()})
-    crashpoints.reached("notify.runs_recorded")
+def _observe(scene: Scene, observers: Mapping[str, Observer]) -> int:
+    new = 0
+    failed: list[Exception] = []
+    for name, observe in observers.items():
+        try:
+            new += observe(scene)
+        except Exception as error:  # noqa: BLE001 - the rim: one that cannot look must not blind the others
+            _log.warning("the observer of %s could not look: %s", name, error)
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return new
 
 
-def _collect_under_way(reader: _Reader) -> int:
-    """Record what failed in runs that have not ended; their cursors only save reading.
-
-    What is missed here is found when the run ends.
-    """
-    name = "dagster/under_way"
-    stored = reader.outbox.cursor(name)
-    before = msgspec.json.decode(stored, type=dict[str, str]) if stored else {}
-    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    after: dict[str, str] = {}
-    found: list[Event] = []
-    for run in reader.instance.get_run_records(dg.RunsFilter(statuses=statuses), limit=100):
-        run_id = run.dagster_run.run_id
-        page = reader.instance.get_records_for_run(run_id, before.get(run_id), _TELLING, _PAGE)
-        found += reader.failures_in(page.records)
-        after[run_id] = page.cursor
-    if after == before:
-        return 0
-    return reader.outbox.record(found, cursors_at={name: msgspec.json.encode(after).decode()})
+def _resource(context: dg.SensorEvaluationContext) -> NotificationOutbox:
+    resource: NotificationOutbox = getattr(context.resources, RESOURCE_KEY)
+    return resource
 
 
-@dataclass(frozen=True, slots=True)
-class _RunlessCursor:
-    """Where reading begins, and where it shall begin once `since` is an overlap ago."""
-
-    begin: str | None = None
-    then: str | None = None
-    since: datetime = field(default=datetime.min.replace(tzinfo=UTC))
-
-
-def _collect_runless(reader: _Reader) -> int:
-    """Record failed checks that were reported outside of runs, reading an overlap again."""
-    name = "dagster/runless"
-    stored = reader.outbox.cursor(name)
-    at = msgspec.json.decode(stored, type=_RunlessCursor) if stored else _RunlessCursor()
-    wanted = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
-    recorded = 0
-    has_more = True
-    while has_more and not reader.is_late():
-        now = reader.clock.now()
-        is_shift_due = now - at.since > _OVERLAP
-        begin = at.then if is_shift_due else at.begin
-        page = reader.instance.get_records_for_run(_RUNLESS, begin, wanted, _PAGE)
-        has_more = page.has_more
-        if has_more:
-            at = _RunlessCursor(page.cursor, page.cursor, now)
-        elif is_shift_due:
-            at = _RunlessCursor(begin, page.cursor, now)
-        found = reader.failures_in(page.records)
-        if found or has_more or is_shift_due:
-            value = msgspec.json.encode(at).decode()
-            recorded += reader.outbox.record(found, cursors_at={name: value})
-    return recorded
+def _about(context: dg.SensorEvaluationContext, resource: NotificationOutbox) -> Surroundings:
+    origin = context.code_location_origin
+    return replace(resource.surroundings(), location=origin.location_name if origin else "")

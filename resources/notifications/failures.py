@@ -5,27 +5,32 @@ The hook and the collector both come here, so both give the same failure the sam
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from resources.errors import OrdersError
-from resources.notifications.events import Event, EventType, Facts, one_line
+from resources.notifications.events import Event, EventType, Facts, Severity, Targets, one_line
 
 DEFAULT_UI_URL = "http://127.0.0.1:3000"
 
 _OURS = f"{OrdersError.__module__}."
 _MODULE_PREFIX = re.compile(r"^(?:\w+\.)+(?=\w+(?::|\s|$))")
+_NOWHERE = Targets()
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a notice says beyond the failure itself.
 
-    `owners` maps an asset key (`a/b`) or a step key to its owners; `ui_url` is the web UI's address.
+    `owners` maps an asset key (`a/b`) or a step key to its owners, `groups` and `kinds` an asset key to its
+    group and kinds; `ui_url` is the web UI's address; `location` the code location of what has no other.
     """
 
     ui_url: str = DEFAULT_UI_URL
     owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    location: str = ""
 
     def owners_of(self, *names: str) -> tuple[str, ...]:
         """Return the owners of these assets or steps, each once, in order of appearance."""
@@ -34,7 +39,31 @@ class Surroundings:
 
     def run_link(self, run_id: str) -> str:
         """Return where the UI shows the run."""
-        return f"{self.ui_url.rstrip('/')}/runs/{run_id}"
+        return f"{self._base}/runs/{run_id}"
+
+    def asset_link(self, asset: str, view: str = "overview") -> str:
+        """Return where the UI shows the asset."""
+        return f"{self._base}/assets/{asset}?view={view}"
+
+    def link(self, path: str = "") -> str:
+        """Return the address of a page of the UI."""
+        return f"{self._base}/{path}"
+
+    def targets_of(self, *assets: str, run: Targets = _NOWHERE) -> Targets:
+        """Return the targets of these assets within a run."""
+        groups = (self.groups.get(asset, "") for asset in assets)
+        kinds = (kind for asset in assets for kind in self.kinds.get(asset, ()))
+        return replace(
+            run,
+            location=run.location or self.location,
+            assets=tuple(dict.fromkeys(assets)),
+            groups=tuple(dict.fromkeys(group for group in groups if group)),
+            kinds=tuple(dict.fromkeys(kinds)),
+        )
+
+    @property
+    def _base(self) -> str:
+        return self.ui_url.rstrip("/")
 
 
 def is_wrapper(class_name: str) -> bool:
@@ -73,6 +102,7 @@ def job_failure(
     failed_steps: Sequence[str],
     at: datetime,
     about: Surroundings,
+    targets: Targets = _NOWHERE,
 ) -> Event:
     """Return the event of a run that failed, by itself or marked so from outside."""
     steps = f"1 run, {len(failed_steps)} failed step{'' if len(failed_steps) == 1 else 's'}"
@@ -90,7 +120,15 @@ def job_failure(
             next_step="open the run, mend the cause, then run the job again: it goes on by itself",
             link=about.run_link(run_id),
         ),
+        incident=job_incident(job),
+        targets=replace(targets, job=job, run_id=run_id, location=targets.location or about.location),
+        details={"failed_steps": len(failed_steps)},
     )
+
+
+def job_incident(job: str) -> str:
+    """Name the condition that a failed run of the job opens and its next success closes."""
+    return f"job/{job}"
 
 
 def step_failure(
@@ -101,6 +139,7 @@ def step_failure(
     chain: Sequence[str],
     at: datetime,
     about: Surroundings,
+    targets: Targets = _NOWHERE,
 ) -> Event:
     """Return the event of a step that failed for good, after its retries."""
     return Event(
@@ -117,6 +156,9 @@ def step_failure(
             next_step="read the step's log in the run, mend the cause, then run the job again",
             link=about.run_link(run_id),
         ),
+        incident=job_incident(job),
+        targets=replace(targets, job=job, run_id=run_id, location=targets.location or about.location),
+        details={"step": step_key},
     )
 
 
@@ -130,15 +172,14 @@ def check_failure(
     description: str | None,
     at: datetime,
     about: Surroundings,
+    targets: Targets = _NOWHERE,
 ) -> Event:
     """Return the event of an asset check that did not pass; `run_id` is empty outside of runs."""
     event_type = EventType.ASSET_CHECK_SEVERITY_ERROR if is_error else EventType.ASSET_CHECK_SEVERITY_WARN
     severity = "ERROR" if is_error else "WARN"
-    found_by = run_id or f"runless-{int(at.timestamp() * 1_000_000)}"
-    where = f"{asset}:{check}" + (f":{partition}" if partition else "")
-    asset_link = f"{about.ui_url.rstrip('/')}/assets/{asset}?view=checks"
+    where = check_subject(asset, check, partition)
     return Event(
-        event_key=f"{event_type}/{found_by}/{where}",
+        event_key=f"{event_type}/{found_by(run_id, at)}/{where}",
         event_type=event_type,
         subject=one_line(where),
         occurred_at=at,
@@ -152,6 +193,25 @@ def check_failure(
             how_many="1 check",
             owners=about.owners_of(asset),
             next_step="look at the check's metadata, mend the data or the check, evaluate it again",
-            link=about.run_link(run_id) if run_id else asset_link,
+            link=about.run_link(run_id) if run_id else about.asset_link(asset, "checks"),
         ),
+        severity=Severity.ERROR if is_error else Severity.WARNING,
+        incident=check_incident(asset, check, partition),
+        targets=about.targets_of(asset, run=targets),
+        details={"check": check, **({"partition": partition} if partition else {})},
     )
+
+
+def check_subject(asset: str, check: str, partition: str | None) -> str:
+    """Name a check of an asset, or of one partition of it."""
+    return f"{asset}:{check}" + (f":{partition}" if partition else "")
+
+
+def check_incident(asset: str, check: str, partition: str | None) -> str:
+    """Name the condition that a failing check opens and a passing one closes."""
+    return f"check/{asset}/{check}" + (f"/{partition}" if partition else "")
+
+
+def found_by(run_id: str, at: datetime) -> str:
+    """Return what makes a key unique: the run, or the moment of what was reported outside of runs."""
+    return run_id or f"runless-{int(at.timestamp() * 1_000_000)}"

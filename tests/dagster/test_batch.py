@@ -75,15 +75,18 @@ def test_a_file_that_cannot_be_read_fails_the_batch_and_stops_nothing_else(
     assert line.startswith("check every_file_is_taken_in of order_files: 2011-03-02:")
 
 
-def test_failed_checks_reach_the_file_channel(story: tuple[Home, BatchReport, BatchReport]) -> None:
+def test_failed_checks_and_rejects_reach_the_file_channel(
+    story: tuple[Home, BatchReport, BatchReport],
+) -> None:
     home, first, second = story
     notices = [json.loads(line) for line in home.settings.notifications_file.read_text().splitlines()]
     assert {notice["subject"] for notice in notices} == {
         "order_files:every_file_is_taken_in",
         "rejected_messages:no_dead_letter_is_open",
+        "inbox",
     }
-    assert first.delivered == 4, "two facts by two channels"
-    assert second.delivered == 0, "the same dead letter is still open: one streak, told once"
+    assert first.delivered == 6, "three facts by two channels"
+    assert second.delivered == 2, "nothing was rejected this time; the same dead letter is told once"
 
 
 def test_runs_tell_one_event_for_each_stretch_of_days(story: tuple[Home, BatchReport, BatchReport]) -> None:

@@ -29,6 +29,7 @@ GRAPH = {
     "fulfilment_times": ["order_events", "orders"],
     "customer_value": ["orders"],
     "published_copy": sorted(TABLES),
+    "notifications": [],
 }
 FEEDS = {"feeds/inbox", "feeds/files"}
 
@@ -94,7 +95,14 @@ def test_reports_are_daily_from_the_first_day_to_tomorrow(definitions: dg.Defini
 def test_sensors_run_by_default_and_schedules_wait(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     running = {sensor.name for sensor in repository.sensor_defs if sensor.default_status.value == "RUNNING"}
-    assert running == {"backlog", "restatement", "automation", "notification_collector"}
+    assert running == {
+        "backlog",
+        "restatement",
+        "automation",
+        "notification_collector",
+        "data_collector",
+        "notification_reconciliation",
+    }
     assert {s.name: s.default_status.value for s in repository.schedule_defs} == {
         "batch_hourly": "STOPPED",
         "reports_daily": "STOPPED",

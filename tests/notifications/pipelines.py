@@ -4,7 +4,7 @@ import dagster as dg
 
 from resources.errors import PermanentError
 from resources.notifications.resource import NotificationOutbox
-from sensors.hooks import record_step_failure
+from sensors.hooks import record_step_failure, record_step_success
 
 
 @dg.asset(owners=["team:sales"])
@@ -77,7 +77,7 @@ def job(*assets: dg.AssetsDefinition, checks: bool = False, hooked: str = "") ->
             dg.define_asset_job(
                 "refresh",
                 selection=dg.AssetSelection.all(),
-                hooks={record_step_failure} if hooked else None,
+                hooks={record_step_failure, record_step_success} if hooked else None,
             )
         ],
         resources={"notification_outbox": NotificationOutbox(url=hooked)} if hooked else {},

@@ -53,13 +53,19 @@ def recorded(outbox: Outbox) -> dict[str, Event]:
     return {f"{event.event_type} {event.subject}": event for event in outbox.undecided(100)}
 
 
-def test_a_failed_run_and_its_failed_step_are_recorded(instance: dg.DagsterInstance, outbox: Outbox) -> None:
+def test_a_failed_run_its_failed_step_and_the_asset_that_it_owed_are_recorded(
+    instance: dg.DagsterInstance, outbox: Outbox
+) -> None:
     run_id = pipelines.run(instance, pipelines.job(pipelines.broken))
     about = Surroundings(ui_url="http://ui/", owners={"broken": ["team:ops", "a@b.c"]})
-    assert collect(instance, outbox, SystemClock(), about=about) == 2
+    assert collect(instance, outbox, SystemClock(), about=about) == 3
 
     found = recorded(outbox)
-    assert set(found) == {"JOB_FAILURE refresh", "STEP_FAILURE broken"}
+    assert set(found) == {
+        "JOB_FAILURE refresh",
+        "STEP_FAILURE broken",
+        "ASSET_MATERIALIZATION_FAILURE broken",
+    }
     for event in found.values():
         assert event.facts.what_broke.endswith(
             "OSError: no room left at amqp://***@host/x (as ValueError: cannot refresh; free some room)"
@@ -78,6 +84,7 @@ def test_what_broke_is_the_platforms_own_clear_line_when_there_is_one(
     assert {event.facts.what_broke for event in recorded(outbox).values()} == {
         f"step unreadable: {clear}",
         f"job refresh: {clear}",
+        f"asset unreadable: {clear}",
     }
 
 
@@ -103,7 +110,11 @@ def test_a_step_is_told_once_its_retries_are_used_up_and_never_before(
     pipelines.run(instance, pipelines.job(pipelines.stubborn, pipelines.recovering))
     collect(instance, outbox, SystemClock())
     found = recorded(outbox)
-    assert set(found) == {"JOB_FAILURE refresh", "STEP_FAILURE stubborn"}
+    assert set(found) == {
+        "JOB_FAILURE refresh",
+        "STEP_FAILURE stubborn",
+        "ASSET_MATERIALIZATION_FAILURE stubborn",
+    }
     assert "KeyError: 'never'" in found["STEP_FAILURE stubborn"].facts.what_broke
 
 
@@ -136,7 +147,7 @@ def test_a_check_that_goes_on_failing_outside_of_runs_is_told_once_a_streak(
         (evaluated("whole"), 1),
         (evaluated("fresh", bad=3), 1),
         (evaluated("fresh", bad=3), 0),
-        (evaluated("fresh", passed=True, bad=0), 0),
+        (evaluated("fresh", passed=True, bad=0), 1),
         (evaluated("fresh", bad=3), 1),
     ]:
         instance.report_runless_asset_event(evaluation)
@@ -196,10 +207,10 @@ def test_collecting_again_records_nothing_and_misses_nothing(
     clock = FrozenClock(SystemClock().now())
     for _ in range(3):
         pipelines.run(instance, job)
-        assert collect(instance, outbox, clock) == 2
+        assert collect(instance, outbox, clock) == 3
         assert collect(instance, outbox, clock) == 0
         clock.advance(400)
-    assert outbox.counts().events == 6
+    assert outbox.counts().events == 9
 
 
 def test_what_failed_before_the_outbox_was_installed_is_left_alone(
@@ -210,7 +221,7 @@ def test_what_failed_before_the_outbox_was_installed_is_left_alone(
     with Outbox(tmp_path / "later.db") as later:
         assert collect(instance, later, SystemClock()) == 0
         pipelines.run(instance, job)
-        assert collect(instance, later, SystemClock()) == 2
+        assert collect(instance, later, SystemClock()) == 3
 
 
 def test_an_event_that_became_visible_late_is_found_in_the_overlap(
@@ -221,7 +232,7 @@ def test_an_event_that_became_visible_late_is_found_in_the_overlap(
     pipelines.run(instance, job)
     name = "dagster/PIPELINE_FAILURE"
     outbox.record([], cursors_at={name: '{"after": 1000000, "seen": []}'})
-    assert collect(instance, outbox, clock) == 2
+    assert collect(instance, outbox, clock) == 3
 
 
 def test_what_a_surviving_step_writes_after_its_run_has_ended_is_found(
@@ -245,7 +256,7 @@ def test_a_collector_that_runs_out_of_time_goes_on_where_it_stopped(
 ) -> None:
     pipelines.run(instance, pipelines.job(pipelines.broken))
     assert collect(instance, outbox, SystemClock(), budget_s=0.0) == 0
-    assert collect(instance, outbox, SystemClock()) == 2
+    assert collect(instance, outbox, SystemClock()) == 3
 
 
 def test_the_sensor_records_and_asks_for_no_run(instance: dg.DagsterInstance, tmp_path: Path) -> None:
@@ -256,10 +267,10 @@ def test_the_sensor_records_and_asks_for_no_run(instance: dg.DagsterInstance, tm
     with dg.build_sensor_context(instance, resources={"notification_outbox": resource}) as context:
         ticked = sensor.evaluate_tick(context)
     assert ticked.run_requests == []
-    assert ticked.skip_message == "recorded 2 new events"
+    assert ticked.skip_message == "recorded 3 new events"
     assert (sensor.name, sensor.minimum_interval_seconds) == ("notification_collector", 5)
     with resource.open() as outbox:
-        assert outbox.counts().events == 2
+        assert outbox.counts().events == 3
 
 
 def test_the_sensor_loads_in_a_code_location(tmp_path: Path) -> None:
@@ -276,7 +287,11 @@ def test_a_step_recorded_by_the_hook_and_the_collector_counts_once(
     hooked = pipelines.job(pipelines.broken, pipelines.stubborn, hooked=str(tmp_path / "outbox.db"))
     pipelines.run(instance, hooked)
     by_hook = recorded(outbox)
-    assert set(by_hook) == {"STEP_FAILURE broken", "STEP_FAILURE stubborn"}
+    assert set(by_hook) == {
+        f"{event_type} {name}"
+        for event_type in ("STEP_FAILURE", "ASSET_MATERIALIZATION_FAILURE")
+        for name in ("broken", "stubborn")
+    }
     assert collect(instance, outbox, SystemClock()) == 1
     with Outbox(tmp_path / "fresh.db", clock=FrozenClock(outbox.installed_at)) as fresh:
         collect(instance, fresh, SystemClock())
@@ -292,7 +307,7 @@ def test_a_hook_without_its_outbox_leaves_the_failure_to_the_collector(
     (tmp_path / "garbage.db").write_bytes(b"not a database" * 100)
     hooked = pipelines.job(pipelines.broken, hooked=str(tmp_path / "garbage.db"))
     pipelines.run(instance, hooked)
-    assert collect(instance, outbox, SystemClock()) == 2
+    assert collect(instance, outbox, SystemClock()) == 3
 
 
 @pytest.mark.faults
@@ -303,9 +318,9 @@ def test_a_killed_collector_loses_and_repeats_nothing(tmp_path: Path) -> None:
         for label, known in [
             ("notify.runs_read", 0),
             ("notify.events_inserted", 0),
-            ("notify.runs_recorded", 2),
+            ("notify.runs_recorded", 3),
         ]:
             assert work("collect", tmp_path, label) == -signal.SIGKILL
             assert outbox.counts().events == known
         assert work("collect", tmp_path) == 0
-        assert len(recorded(outbox)) == outbox.counts().events == 4
+        assert len(recorded(outbox)) == outbox.counts().events == 5
