@@ -1,13 +1,17 @@
 """What is open: each incident's state, kept beside the cursors and written with the events that change it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
+from resources.notifications.condition_facts import Condition
 from resources.notifications.events import Event
 from resources.notifications.interest import QUIET, Subscriptions
+from resources.notifications.outbox import Outbox
+
+_NOBODY = Subscriptions({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,19 @@ class Incidents:
     def _set(self, incident: str, state: State) -> None:
         self._states[incident] = state
         self.changes[_cursor(incident)] = msgspec.json.encode(state).decode()
+
+
+def record_conditions(outbox: Outbox, conditions: Sequence[Condition]) -> int:
+    """Record which conditions have begun or ended since the last look; return how many events are new."""
+    incidents = Incidents(outbox.cursor)
+    found: list[Event] = []
+    for condition in conditions:
+        state = incidents.state(condition.incident)
+        number, is_open = (state.number, state.is_open) if state else (0, False)
+        if condition.holds != is_open:
+            event = condition.event(number if is_open else number + 1)
+            found += [told] if (told := incidents.admit(event, _NOBODY)) else []
+    return outbox.record(found, cursors_at=incidents.changes) if found else 0
 
 
 def _as_recovery(event: Event, since: datetime) -> Event:

@@ -13,7 +13,7 @@ from resources.notifications.condition_facts import Condition, Limits
 from resources.notifications.dagster_log import Story, columns_before, repeats
 from resources.notifications.events import Event, EventType
 from resources.notifications.failures import Surroundings
-from resources.notifications.incidents import Incidents
+from resources.notifications.incidents import Incidents, record_conditions
 from resources.notifications.interest import Interest, Subscriptions
 from resources.notifications.outbox import Outbox
 from resources.notifications.stories import events_in
@@ -79,14 +79,7 @@ class Scene:
 
     def record_conditions(self, conditions: Sequence[Condition]) -> int:
         """Record which conditions have begun or ended since the last look; return how many events are new."""
-        incidents = Incidents(self.outbox.cursor)
-        found: list[Event] = []
-        for condition in conditions:
-            state = incidents.state(condition.incident)
-            number, is_open = (state.number, state.is_open) if state else (0, False)
-            if condition.holds != is_open:
-                found.append(condition.event(number if is_open else number + 1))
-        return self.record(found) if found else 0
+        return record_conditions(self.outbox, conditions)
 
 
 def subscriptions_at(outbox: Outbox, interest: Interest | None, now: datetime) -> Subscriptions:
