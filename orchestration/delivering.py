@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, TextIO
 from orchestration.alerting import open_alerting
 from resources.clock import SystemClock
 from resources.errors import TransientError
+from resources.notifications.code_locations import look_at_locations
 from resources.notifications.decisions import Engine
 from resources.notifications.dispatcher import Chore, Dispatcher
+from resources.notifications.failures import Surroundings
 from resources.notifications.outbox import Outbox
 from resources.notifications.policies.deciding import PolicyEngine
 from resources.notifications.port import Channel
@@ -69,7 +71,16 @@ def _chores(settings: "Settings", outbox: Outbox, dispatcher: Dispatcher) -> lis
     watch = DaemonWatch(
         outbox, lambda: daemon_beats(settings), clock, settings.daemon_timeout_s, clock.now(), settings.ui_url
     )
-    chores = [Chore("the watch over the daemon", _WATCH_EVERY_S, watch.look)]
+    about = Surroundings(ui_url=settings.ui_url)
+
+    def look_at_code() -> None:
+        # From outside: the collector of a location that cannot be loaded does not run.
+        look_at_locations(outbox, clock, about)
+
+    chores = [
+        Chore("the watch over the daemon", _WATCH_EVERY_S, watch.look),
+        Chore("the watch over code locations", _WATCH_EVERY_S, look_at_code),
+    ]
     if settings.heartbeat_url is not None:
         out = HeartbeatOut(settings.heartbeat_url.get_secret_value(), dispatcher.is_well)
         chores.append(Chore("the heartbeat", settings.heartbeat_interval_s, out.beat))

@@ -50,7 +50,7 @@ def standing_of(outbox: Outbox, now: datetime) -> Standing:
     counts = outbox.counts()
     stored = outbox.cursor(RECONCILIATION)
     reconciled = msgspec.json.decode(stored, type=_Reconciled) if stored else None
-    oldest: datetime | None = getattr(counts, "oldest_pending_at", None)
+    oldest = counts.oldest_pending_at
     return Standing(
         events=counts.events,
         undecided=counts.undecided,

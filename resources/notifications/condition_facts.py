@@ -170,33 +170,3 @@ def code_location(*, name: str, error: str | None, at: datetime, about: Surround
         severity=Severity.CRITICAL,
         targets=Targets(location=name),
     )
-
-
-def daemons_unavailable(
-    heartbeats: Mapping[str, datetime | None], *, now: datetime, limit_s: float, about: Surroundings
-) -> list[Condition]:
-    """Return for each required daemon whether its last heartbeat is too old; None is one that never beat."""
-    return [
-        _daemon(name, beat, now=now, limit_s=limit_s, about=about)
-        for name, beat in sorted(heartbeats.items())
-    ]
-
-
-def _daemon(
-    name: str, beat: datetime | None, *, now: datetime, limit_s: float, about: Surroundings
-) -> Condition:
-    silent = "has never run" if beat is None else f"is silent since {beat.isoformat(timespec='seconds')}"
-    return Condition(
-        event_type=EventType.DAEMON_UNAVAILABLE,
-        incident=f"daemon/{name}",
-        subject=name,
-        holds=beat is None or (now - beat).total_seconds() > limit_s,
-        at=now,
-        what=f"the {name} daemon of Dagster {silent}",
-        calm=f"the {name} daemon of Dagster runs again",
-        how_many="1 daemon",
-        next_step="start `dagster-daemon run` (or `orders up`): until then nothing is scheduled or watched",
-        link=about.link("deployment/daemons"),
-        severity=Severity.CRITICAL,
-        since=beat,
-    )

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from resources.clock import FrozenClock, SystemClock
-from resources.notifications.condition_facts import daemons_unavailable
 from resources.notifications.events import Event, EventType
 from resources.notifications.failures import Surroundings
 from resources.notifications.interest import Interest
@@ -198,10 +197,3 @@ def test_reconciliation_waits_when_collecting_took_all_the_time(
     fail(instance)
     outcome: Reconciled | None = collect_and_reconcile(instance, outbox, SystemClock(), budget_s=0.0)
     assert outcome is None
-
-
-def test_a_daemon_is_down_when_its_heartbeat_is_old_or_was_never_there() -> None:
-    now = SystemClock().now()
-    beats = {"SENSOR": now - timedelta(seconds=200), "SCHEDULER": now, "BACKFILL": None}
-    found = daemons_unavailable(beats, now=now, limit_s=120, about=Surroundings())
-    assert {c.subject: c.holds for c in found} == {"BACKFILL": True, "SCHEDULER": False, "SENSOR": True}
