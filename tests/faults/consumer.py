@@ -15,6 +15,8 @@ from pathlib import Path
 from random import Random
 
 import resources.brokers.kafka
+import resources.brokers.rabbitmq
+import resources.brokers.rabbitmq_stream
 import resources.brokers.stomp
 from assets.landing.land import land
 from resources.brokers.urls import open_broker
@@ -24,6 +26,8 @@ from tests.orders.home import Home
 # Imported before the fork; a client is opened after it, with threads of its own.
 assert resources.brokers.kafka.Kafka
 assert resources.brokers.stomp.Stomp
+assert resources.brokers.rabbitmq.RabbitQueue
+assert resources.brokers.rabbitmq_stream.RabbitStream
 _GIVE_UP_S = 120.0
 _PAUSE_S = 0.1
 
