@@ -60,6 +60,5 @@ BROKERS: Mapping[str, Kind] = MappingProxyType(
         "artemis": Kind("artemis", "stomp"),
         "rabbitmq-classic": Kind("rabbitmq", "amqp", create_early, "&declare=classic"),
         "rabbitmq-quorum": Kind("rabbitmq", "amqp", create_early, "&declare=quorum"),
-        "rabbitmq-stream": Kind("rabbitmq", "rabbitmq-stream", create_early, "&declare=stream"),
     }
 )
