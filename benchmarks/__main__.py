@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import activemq, history, kafka, policies, publishing, rabbitmq, throughput
+from benchmarks import activemq, history, kafka, policies, publishing, rabbitmq, streaming, throughput
 from benchmarks.histories import to_stderr
 from benchmarks.report import Report, machine
 
-_NAMES = ("throughput", "history", "publishing", "policies", "kafka", "rabbitmq", "activemq")
+_NAMES = ("throughput", "history", "publishing", "policies", "kafka", "rabbitmq", "activemq", "stream")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,6 +59,9 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
     if name == "policies":
         few = policies.Plan(policies=100, events=500, asked=20)
         return policies.benchmark(few if options.quick else policies.Plan(), to_stderr)
+    if name == "stream":
+        short_stream = streaming.Plan(rate=500, seconds=5.0, burst=2_000, is_kafka=False)
+        return streaming.benchmark(work, short_stream if options.quick else streaming.Plan(), to_stderr)
     small = publishing.Plan(history=20_000, loads=(100,), repeats=1)
     return publishing.benchmark(cache, work, small if options.quick else publishing.Plan(), to_stderr)
 

@@ -57,6 +57,11 @@ class Stream:
             settings.memory_limit,
         )
 
+    @property
+    def warehouse(self) -> KeptWarehouse:
+        """The warehouse that it keeps open."""
+        return self._warehouse
+
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT, then land, load and publish what was taken, and end in under 10 s.
 

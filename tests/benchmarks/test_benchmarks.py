@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import history, policies, publishing, throughput
+from benchmarks import history, policies, publishing, streaming, throughput
 from benchmarks.report import Report
 
 pytestmark = pytest.mark.slow
@@ -42,6 +42,16 @@ def test_policies_are_compared_with_asking_each() -> None:
     report = policies.benchmark(policies.Plan(policies=50, events=100, asked=10), _silent)
 
     assert _judged(report) == {"events decided"}
+
+
+def test_the_stream_is_measured_with_a_steady_load_and_a_burst(tmp_path: Path) -> None:
+    plan = streaming.Plan(rate=100, seconds=2.0, burst=200, is_kafka=False)
+
+    report = streaming.benchmark(tmp_path, plan, _silent)
+
+    figures = {figure.name: figure.value for figure in report.figures}
+    assert figures["loaded"] >= 200
+    assert 0 < figures["produced to committed, p50"] <= figures["produced to the readers' copy, p99"]
 
 
 def _judged(report: Report) -> set[str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from assets.orders.compaction import merge_small_segments
 from assets.orders.rejects import Decision, land_decisions
 from tests.faults.scene import PROJECT, Scene, labels_in
 from tests.orders.samples import busy_shop, order, with_noise
@@ -42,6 +43,15 @@ CHAINS = {
         ("publish.renamed", 1),
     ],
 }
+MERGING = (
+    "merge.written",
+    "merge.before_commit",
+    "merge.recorded",
+    "merge.renamed",
+    "merge.durable",
+    "merge.before_delete",
+    "merge.deleted",
+)
 REBUILDING = ("rebuild.built", "rebuild.before_swap", "rebuild.swapped")
 # Small limits, so that each point is passed more than once.
 SMALL: dict[str, int] = {"segment_bytes": 4_000, "batch_rows": 6}
@@ -84,6 +94,18 @@ def test_a_kill_while_rebuilding_leaves_a_warehouse_that_goes_on(scene: Scene, t
     scene.ends_as_if_undisturbed(tmp_path / "undisturbed")
 
 
+def test_a_kill_while_segments_are_merged_is_made_good(scene: Scene, tmp_path: Path) -> None:
+    for number, label in enumerate(MERGING):
+        scene.send(with_noise(busy_shop(number, 12), number))
+        scene.killed_at(label, action="merge", limits=SMALL)
+    scene.ends_as_if_undisturbed(tmp_path / "undisturbed")
+    before = scene.home.verify()
+    assert scene.home.rebuild().full_hash == before.full_hash
+    merge_small_segments(scene.home.warehouse, scene.home.landing, most=100, fan_in=2)
+    assert len(scene.home.landing.segments()) == 1
+    assert scene.home.verify() == before
+
+
 def test_a_kill_between_moving_a_broken_file_aside_and_replacing_it_is_made_good(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -98,7 +120,7 @@ def test_a_kill_between_moving_a_broken_file_aside_and_replacing_it_is_made_good
 
 def test_every_point_in_the_source_has_its_kill() -> None:
     killed = {label for chain in CHAINS.values() for label, _ in chain}
-    killed |= {*REBUILDING, "rebuild.moved_aside", "load.replayed"}
+    killed |= {*MERGING, *REBUILDING, "rebuild.moved_aside", "load.replayed"}
     assert len(killed) >= 12
     points = labels_in("resources", "assets", "sensors", "orchestration")
     assert killed <= points

@@ -1,9 +1,9 @@
 """Processes that do what one batch run does, without Dagster, and kill themselves at a labelled point.
 
 Imports take longer than a run, so one process has done them and forks a victim for each line of its
-input: a JSON object with `action` (`run` or `rebuild`), `root` (the home), `label` and `passes` (at which
-pass of the label to die), `max_bytes`, and the limits of `Home.run`. It answers with the victim's exit
-code, negative for a signal.
+input: a JSON object with `action` (`run`, `rebuild`, `merge` or `stream`), `root` (the home), `label` and
+`passes` (at which pass of the label to die), `max_bytes`, and the limits of `Home.run`. It answers with the
+victim's exit code, negative for a signal.
 """
 
 import json
@@ -14,8 +14,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from assets.orders.compaction import merge_small_segments
 from resources import crashpoints
 from tests.orders.home import Home
+from tests.stream.running import Running, settings_of, soon
 
 
 def die_at(label: str, passes: int) -> None:
@@ -37,8 +39,19 @@ def act(*, action: str, root: str, label: str, passes: int, max_bytes: int, **li
     die_at(label, passes)
     if action == "rebuild":
         home.rebuild()
+    elif action == "merge":
+        home.run(**limits)
+        merge_small_segments(home.warehouse, home.landing, most=100, fan_in=2)
+    elif action == "stream":
+        stream(home)
     else:
         home.run(**limits)
+
+
+def stream(home: Home) -> None:
+    """Let stream mode take in what waits; it is told to stop when the inbox is empty."""
+    with Running(settings_of(home.root)):
+        assert soon(lambda: home.inbox.backlog() == 0)
 
 
 def fork(order: str) -> int:

@@ -1,0 +1,117 @@
+"""How late an order is in the tables and the readers' copy while the stream runs, and its memory."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import PROJECT, Outcome, run
+from benchmarks.report import Report
+
+P50_TARGET_S = 0.25
+P99_TARGET_S = 0.6
+COPY_TARGET_S = 5.0
+MEMORY_TARGET_MB = 500.0
+GROWTH_TARGET = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured: events a second, for how long, and a burst that waits when the stream starts."""
+
+    rate: int = 5_000
+    seconds: float = 120.0
+    burst: int = 1_000_000
+    is_kafka: bool = True
+
+
+def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
+    """Measure a steady load, then a burst, each with an empty home and a fresh process."""
+    report = Report(
+        "stream", f"{plan.rate:,} events a second for {plan.seconds:g} s, then {plan.burst:,} waiting"
+    )
+    with _broker(work, plan) as broker:
+        say(f"steady load through {broker.partition(':')[0]}")
+        _add_steady(report, plan, _steady(work / "steady", broker, plan))
+        say("burst")
+        _add_burst(report, plan, _burst(work / "burst", broker, plan))
+    report.details.append(f"broker: {'Apache Kafka' if plan.is_kafka else 'inbox folder'}; publishing was on")
+    return report
+
+
+def _steady(home: Path, url: str, plan: Plan) -> Outcome:
+    feed = _topic(url, "steady", home)
+    told = {"url": feed, "rate": plan.rate, "seconds": plan.seconds}
+    # The topic is made by its first message, and to read one that is missing is an error.
+    run("stream.fill", url=feed, messages=1)
+    command = [sys.executable, "-m", "benchmarks.worker", "stream.produce", json.dumps(told)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as producer:
+        try:
+            total = int(plan.rate * plan.seconds)
+            return run("stream.stream", home=home, url=feed, messages=total, limit_s=4 * plan.seconds + 60)
+        finally:
+            producer.kill()
+
+
+def _burst(home: Path, url: str, plan: Plan) -> Outcome:
+    feed = _topic(url, "burst", home)
+    run("stream.fill", url=feed, messages=plan.burst)
+    return run("stream.stream", home=home, url=feed, messages=plan.burst, limit_s=600.0)
+
+
+def _add_steady(report: Report, plan: Plan, outcome: Outcome) -> None:
+    values = outcome.values
+    committed, copied, rss = values["committed"], values["copied"], values["rss"]
+    report.add(
+        "loaded", values["loaded"], "events", target=float(int(plan.rate * plan.seconds)), at_least=True
+    )
+    report.add("produced to committed, p50", committed["p50"], "s", target=P50_TARGET_S)
+    report.add("produced to committed, p99", committed["p99"], "s", target=P99_TARGET_S)
+    report.add("produced to the readers' copy, p99", copied["p99"], "s", target=COPY_TARGET_S)
+    # From a quarter on everything is imported and every buffer has had its size.
+    quarter = rss[len(rss) // 4 :]
+    tenth = max(1, len(quarter) // 10)
+    growth = max(quarter[-tenth:]) / max(quarter[:tenth])
+    report.add("memory at the end against a quarter", growth, "times", target=GROWTH_TARGET)
+    report.add("peak memory, steady", outcome.peak_rss / 1e6, "MB", target=MEMORY_TARGET_MB)
+    report.details.append(
+        f"steady: {values['loads']:,} loads, {values['copies']:,} copies; committed {_shown(committed)}; "
+        f"copied {_shown(copied)}"
+    )
+
+
+def _add_burst(report: Report, plan: Plan, outcome: Outcome) -> None:
+    values = outcome.values
+    report.add("burst: events to state", values["loaded"] / values["seconds"], "a second")
+    report.add("burst: peak memory", outcome.peak_rss / 1e6, "MB", target=MEMORY_TARGET_MB)
+    report.details.append(f"burst: {values['loads']:,} loads in {values['seconds']:.1f} s")
+
+
+def _shown(percentiles: dict[str, float]) -> str:
+    return ", ".join(f"{name} {seconds * 1e3:,.0f} ms" for name, seconds in percentiles.items())
+
+
+def _topic(url: str, name: str, home: Path) -> str:
+    return url.replace("TOPIC", name) if "TOPIC" in url else f"inbox://{home}/inbox"
+
+
+@contextmanager
+def _broker(work: Path, plan: Plan) -> Iterator[str]:
+    """Lend the URL of a broker, with TOPIC in the place of the topic; an inbox is a folder of the home."""
+    if not plan.is_kafka:
+        yield "inbox"
+        return
+    from resources.servers.kinds import KINDS
+    from resources.servers.server import Server
+
+    folder = work / "kafka"
+    folder.mkdir(parents=True, exist_ok=True)
+    server = Server(KINDS["kafka"], folder)
+    try:
+        server.start()
+        yield server.url("TOPIC")
+    finally:
+        server.remove()

@@ -1,0 +1,156 @@
+"""The stream under a steady load: a producer at a rate, and the stream itself with its moments noted."""
+
+import asyncio
+import json
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from orchestration.settings import Settings, read_settings
+from orchestration.stream.service import Stream
+from orchestration.stream.state import State
+from resources import crashpoints
+from resources.brokers.port import Outgoing
+from resources.brokers.urls import open_broker
+from resources.warehouse.publish import open_copy
+
+Values = dict[str, Any]
+_TICK_S = 0.02
+_SAMPLE_S = 0.5
+_LATENCIES = "SELECT epoch_us(occurred_at), load_no FROM store.order_events WHERE load_no > $before"
+
+
+def produce(url: str, rate: int, seconds: float, memory: str | None = None) -> Values:
+    """Publish orders at a rate, each with the moment of its publishing as its time."""
+    broker = open_broker(url, Path(memory) if memory else None)
+    total, done, start = int(rate * seconds), 0, time.perf_counter()
+    while done < total:
+        due = min(total, int((time.perf_counter() - start + _TICK_S) * rate))
+        if due > done:
+            broker.publish(_orders(done, due))
+            done = due
+        time.sleep(max(0.0, start + done / rate - time.perf_counter()))
+    spent = time.perf_counter() - start
+    broker.close()
+    return {"messages": done, "seconds": spent}
+
+
+def fill(url: str, messages: int, memory: str | None = None) -> Values:
+    """Publish a burst as fast as the broker takes it."""
+    broker = open_broker(url, Path(memory) if memory else None)
+    for first in range(0, messages, 20_000):
+        broker.publish(_orders(first, min(first + 20_000, messages)))
+    broker.close()
+    return {"messages": messages}
+
+
+def stream(home: str, url: str, messages: int, limit_s: float) -> Values:
+    """Run the stream until it has loaded so many messages, and tell how late each of them was.
+
+    Latencies in seconds: `committed` from publishing to the commit, `copied` to the readers' copy; `rss` are
+    samples of this process's memory in bytes.
+    """
+    settings = read_settings(home=home, broker_url=url, state_url=None, files_dir=None)
+    watch = _Watch(messages, time.monotonic() + limit_s)
+    crashpoints.install(watch.note)
+    before = _loads(settings)
+    start = time.perf_counter()
+    asyncio.run(watch.run(settings))
+    values = {"seconds": time.perf_counter() - start, "loaded": watch.loaded, "rss": watch.rss}
+    return {**values, **watch.latencies(settings, before)}
+
+
+def _orders(first: int, last: int) -> Iterator[Outgoing]:
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    for number in range(first, last):
+        key = f"o-{number}"
+        lines = [
+            {"line_number": n, "sku": f"S{(number * 7 + n) % 4000}", "quantity": n, "unit_price": "2.55"}
+            for n in (1, 2)
+        ]
+        body = {
+            "specversion": "1.0",
+            "id": f"e-{now}-{number}",
+            "source": "/shops/bench",
+            "type": "order.placed",
+            "time": now,
+            "data": {
+                "order_id": f"{now}-{key}",
+                "version": 1,
+                "kind": "sale",
+                "status": "placed",
+                "currency": "EUR",
+                "placed_at": now,
+                "customer": {"customer_id": f"c-{number % 30_000}", "name": "Zoë Müller", "country": "DE"},
+                "lines": lines,
+                "shipping": "4.90",
+            },
+        }
+        yield Outgoing(json.dumps(body).encode(), key)
+
+
+def _loads(settings: Settings) -> int:
+    if not (settings.published_dir / "orders.duckdb").exists():
+        return 0
+    with open_copy(Stream(settings).warehouse) as connection:
+        return int(connection.execute("SELECT coalesce(max(load_no), 0) FROM store.loads").fetchall()[0][0])
+
+
+class _Watch:
+    """Notes when loads were committed and copies published, from inside the stream's own process."""
+
+    def __init__(self, messages: int, deadline: float) -> None:
+        self.messages, self.deadline = messages, deadline
+        self.committed: list[float] = []
+        self.begun: list[float] = []
+        self.published: list[float] = []
+        self.rss: list[int] = []
+        self.loaded = 0
+
+    def note(self, label: str) -> None:
+        if label == "load.committed":
+            self.committed.append(time.time())
+        elif label == "publish.before_checkpoint":
+            self.begun.append(time.time())
+        elif label == "publish.renamed":
+            self.published.append(time.time())
+
+    async def run(self, settings: Settings) -> None:
+        states: list[State] = []
+        streaming = asyncio.create_task(Stream(settings, states.append).run())
+        process = psutil.Process()
+        while not streaming.done():
+            self.rss.append(process.memory_info().rss)
+            await asyncio.wait((streaming,), timeout=_SAMPLE_S)
+            self.loaded = states[0].loaded if states else 0
+            if states and (self.loaded >= self.messages or time.monotonic() > self.deadline):
+                states[0].stop.set()
+        await streaming
+
+    def latencies(self, settings: Settings, before: int) -> Values:
+        with open_copy(Stream(settings).warehouse) as connection:
+            found = connection.execute(_LATENCIES, {"before": before}).fetchnumpy()
+        sent, load = found["epoch_us(occurred_at)"] / 1e6, found["load_no"] - before - 1
+        copied = [self._copied_at(moment) for moment in self.committed]
+        return {
+            "committed": _percentiles(np.asarray(self.committed)[load] - sent),
+            "copied": _percentiles(np.asarray(copied)[load] - sent),
+            "loads": len(self.committed),
+            "copies": len(self.published),
+            "threads": threading.active_count(),
+        }
+
+    def _copied_at(self, moment: float) -> float:
+        return self.published[min(bisect_left(self.begun, moment), len(self.published) - 1)]
+
+
+def _percentiles(values: Any) -> dict[str, float]:
+    """Return percentiles without the first seconds of warming up, which the caller's load has to outlast."""
+    return {f"p{q}": float(np.percentile(values, q)) for q in (50, 90, 99)} | {"max": float(values.max())}
