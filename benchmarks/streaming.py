@@ -44,13 +44,13 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
 
 def _steady(home: Path, url: str, plan: Plan) -> Outcome:
     feed = _topic(url, "steady", home)
-    told = {"url": feed, "rate": plan.rate, "seconds": plan.seconds}
+    told = {"home": str(home), "url": feed, "rate": plan.rate, "seconds": plan.seconds}
     # The topic is made by its first message, and to read one that is missing is an error.
     run("stream.fill", url=feed, messages=1)
     command = [sys.executable, "-m", "benchmarks.worker", "stream.produce", json.dumps(told)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as producer:
         try:
-            total = int(plan.rate * plan.seconds)
+            total = int(plan.rate * plan.seconds) + 1
             return run("stream.stream", home=home, url=feed, messages=total, limit_s=4 * plan.seconds + 60)
         finally:
             producer.kill()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from assets.landing.health import read_health
 from orchestration.settings import Settings, read_settings
 from orchestration.stream.service import Stream
 from orchestration.stream.state import State
@@ -27,9 +28,14 @@ _SAMPLE_S = 0.5
 _LATENCIES = "SELECT epoch_us(occurred_at), load_no FROM store.order_events WHERE load_no > $before"
 
 
-def produce(url: str, rate: int, seconds: float, memory: str | None = None) -> Values:
-    """Publish orders at a rate, each with the moment of its publishing as its time."""
-    broker = open_broker(url, Path(memory) if memory else None)
+def produce(home: str, url: str, rate: int, seconds: float) -> Values:
+    """Publish orders at a rate, each with the moment of its publishing as its time.
+
+    Begins when a stream over the home has loaded something.
+    """
+    broker = open_broker(url, None)
+    while not _has_loaded(read_settings(home=home).health_file):
+        time.sleep(_SAMPLE_S)
     total, done, start = int(rate * seconds), 0, time.perf_counter()
     while done < total:
         due = min(total, int((time.perf_counter() - start + _TICK_S) * rate))
@@ -42,9 +48,14 @@ def produce(url: str, rate: int, seconds: float, memory: str | None = None) -> V
     return {"messages": done, "seconds": spent}
 
 
-def fill(url: str, messages: int, memory: str | None = None) -> Values:
+def _has_loaded(health: Path) -> bool:
+    found = read_health(health, datetime.now(UTC))
+    return found is not None and found.loaded > 0
+
+
+def fill(url: str, messages: int) -> Values:
     """Publish a burst as fast as the broker takes it."""
-    broker = open_broker(url, Path(memory) if memory else None)
+    broker = open_broker(url, None)
     for first in range(0, messages, 20_000):
         broker.publish(_orders(first, min(first + 20_000, messages)))
     broker.close()
@@ -138,6 +149,9 @@ class _Watch:
         with open_copy(Stream(settings).warehouse) as connection:
             found = connection.execute(_LATENCIES, {"before": before}).fetchnumpy()
         sent, load = found["epoch_us(occurred_at)"] / 1e6, found["load_no"] - before - 1
+        if sent.max() > self.committed[0]:
+            # What waited when the stream started says how long it takes to start.
+            sent, load = sent[sent > self.committed[0]], load[sent > self.committed[0]]
         copied = [self._copied_at(moment) for moment in self.committed]
         return {
             "committed": _percentiles(np.asarray(self.committed)[load] - sent),
@@ -152,5 +166,4 @@ class _Watch:
 
 
 def _percentiles(values: Any) -> dict[str, float]:
-    """Return percentiles without the first seconds of warming up, which the caller's load has to outlast."""
     return {f"p{q}": float(np.percentile(values, q)) for q in (50, 90, 99)} | {"max": float(values.max())}

@@ -54,6 +54,7 @@ class LoadTask:
     max_bytes: int
     pace: Pace = field(default_factory=Pace)
     _pauses: Pauses = field(default_factory=Pauses)
+    _seen: int = 0
 
     async def run(self) -> None:
         """Load; a warehouse that is held by others gets growing pauses, a broken one ends the stream."""
@@ -75,10 +76,18 @@ class LoadTask:
         while not await pause(self.state.landed, _WAIT_S):
             if self.state.feeds_ended.is_set():
                 return not self.state.landed.is_set()
+            if self._changed_at() != self._seen:
+                # Others land, too: decisions on dead letters, daily files.
+                return False
         return False
+
+    def _changed_at(self) -> int:
+        root = self.landing.root
+        return root.stat().st_mtime_ns if root.exists() else 0
 
     def _load(self) -> Loaded:
         started = time.monotonic()
+        self._seen = self._changed_at()
         loaded = load(
             self.warehouse,
             self.landing,

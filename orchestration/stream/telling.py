@@ -74,7 +74,7 @@ class TellTask:
         self.state.notes.add(notes)
         self.state.untold += 1
         await self._end_teller()
-        if not self._is_failing:
+        if not (self._is_failing or self.state.loads_ended.is_set()):
             _log.warning("Dagster could not be told (%s): ingestion goes on, it hears of it later", answer)
         self._is_failing = True
 

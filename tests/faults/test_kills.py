@@ -97,7 +97,7 @@ def test_a_kill_while_rebuilding_leaves_a_warehouse_that_goes_on(scene: Scene, t
 def test_a_kill_while_segments_are_merged_is_made_good(scene: Scene, tmp_path: Path) -> None:
     for number, label in enumerate(MERGING):
         scene.send(with_noise(busy_shop(number, 12), number))
-        scene.killed_at(label, action="merge", limits=SMALL)
+        scene.killed_at(label, action="merge", limits={"segment_bytes": 4_000})
     scene.ends_as_if_undisturbed(tmp_path / "undisturbed")
     before = scene.home.verify()
     assert scene.home.rebuild().full_hash == before.full_hash

@@ -1,10 +1,8 @@
 """What comes in while the stream runs is soon in the tables and in the readers' copy."""
 
 import shutil
-import threading
 from collections import namedtuple
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from resources.brokers.port import Outgoing
 from tests.faults.scene import event_ids
 from tests.orders.samples import busy_shop, order, with_noise
 from tests.stream.running import Running, settings_of, soon
+from tests.stream.switching import switching_modes_takes_in_everything_once
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -66,6 +65,12 @@ def test_a_feed_that_fails_is_tried_again_while_the_others_go_on(tmp_path: Path)
         assert soon(lambda: stream.state.feeds["tills"].state == "running")
 
 
+def test_what_another_process_lands_is_loaded_too(tmp_path: Path) -> None:
+    with Running(settings_of(tmp_path)) as stream:
+        stream.home.arrive([order("o-1")], feed="files")
+        assert stream.has_loaded(1)
+
+
 def test_batch_mode_beside_it_waits_until_the_stream_has_landed_as_far(tmp_path: Path) -> None:
     with Running(settings_of(tmp_path)) as stream:
         for number in range(5):
@@ -79,33 +84,7 @@ def test_batch_mode_beside_it_waits_until_the_stream_has_landed_as_far(tmp_path:
 
 
 def test_stream_then_batch_then_stream_under_load_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    files = [with_noise(busy_shop(number, 6), number) for number in range(30)]
-    gone = threading.Event()
-    settings = settings_of(tmp_path)
-
-    def publish(stream: Running) -> None:
-        for messages in files:
-            stream.sends(messages)
-            gone.wait(0.02)
-
-    first = Running(settings)
-    producer = threading.Thread(target=publish, args=(first,))
-    with first:
-        producer.start()
-        assert first.has_loaded(20)
-    first.home.run()
-    with Running(settings) as second:
-        producer.join(60.0)
-        total = sum(len(messages) for messages in files)
-        count = "SELECT coalesce(sum(landed), 0) FROM message_ledger"
-        assert soon(lambda: first.home.query(count) == [(total,)])
-    assert (first.error, second.error) == (None, None)
-    bodies = list(chain.from_iterable(files))
-    [(events, ids)] = first.home.query(
-        "SELECT count(*), count(DISTINCT (source, event_id)) FROM order_events"
-    )
-    assert events == ids == len(event_ids(bodies))
-    assert first.home.verify().is_clean
+    assert switching_modes_takes_in_everything_once(settings_of(tmp_path))
 
 
 def test_a_full_disk_pauses_consumption_which_goes_on_by_itself(
