@@ -40,7 +40,8 @@ def act(*, action: str, root: str, label: str, passes: int, max_bytes: int, **li
     if action == "rebuild":
         home.rebuild()
     elif action == "merge":
-        home.run(**limits)
+        home.land(limits["segment_bytes"])
+        home.load()
         merge_small_segments(home.warehouse, home.landing, most=100, fan_in=2)
     elif action == "stream":
         stream(home)
