@@ -195,12 +195,13 @@ class Kafka:
 
     def _sort(self, messages: Sequence[Message], max_bytes: int) -> None:
         """Queue what came as batches of one partition each."""
-        good = [message for message in messages if message.error() is None]
+        has_events = any(map(Message.error, messages))
+        good = [m for m in messages if m.error() is None] if has_events else messages
         for partition, group in by_partition(good).items():
             if partition in self.positions.next:
                 self.positions.next[partition] = (group[-1].offset() or 0) + 1
                 self._ready.extend(batches_of(partition, group, self.positions.base(partition), max_bytes))
-        if len(good) < len(messages):
+        if has_events:
             for message in messages:
                 if (error := message.error()) is not None:
                     self._settle(message.partition(), message.offset(), error)

@@ -34,8 +34,9 @@ def batches_of(partition: int, messages: Sequence[Message], base: int, max_bytes
 
 
 def _batch(partition: int, messages: Sequence[Message], base: int) -> Batch:
-    positions = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages)) + base
-    bodies = pa.array([m.value() for m in messages], pa.large_binary())
+    # `map` with a method of C stays in C; a comprehension costs a frame of Python for each message.
+    positions = np.fromiter(map(Message.offset, messages), dtype=np.int64, count=len(messages)) + base
+    bodies = pa.array(list(map(Message.value, messages)), pa.large_binary())
     # A tombstone has no value; the record of raw messages has an empty one.
     if bodies.null_count:
         bodies = bodies.fill_null(b"")
@@ -44,8 +45,8 @@ def _batch(partition: int, messages: Sequence[Message], base: int) -> Batch:
         through=int(positions[-1]),
         positions=pa.array(positions),
         bodies=bodies,
-        keys=_keys([m.key() for m in messages]),
-        headers=_headers([m.headers() for m in messages]),
+        keys=_keys(list(map(Message.key, messages))),
+        headers=_headers(list(map(Message.headers, messages))),
         token=None,
     )
 
