@@ -31,7 +31,7 @@ _LIVES_AT_MOST_S = 0.8
 _LANDS_WITHIN_S = 10.0
 _PUBLISHING_S = 120.0
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(7_200 if IS_FULL else 300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(7_200 if IS_FULL else 600)]
 
 
 class Consumers:
