@@ -156,6 +156,14 @@ _READERS: Final[Mapping[FieldType, Callable[[JsonValue], _Read]]] = MappingProxy
         FieldType.KIND: _kind,
     }
 )
+
+
+def read_text(kind: FieldType, text: str) -> str | int | datetime | None:
+    """Return what a string in a field of this type says, None where the contract refuses it."""
+    result = _READERS[kind](text)
+    return None if isinstance(result, Reason) else result
+
+
 _STEPS: Final[Mapping[str, tuple[tuple[str, str, Callable[[JsonValue], _Read], Field], ...]]] = (
     MappingProxyType(
         {

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.orders.decode import EVENTS_SCHEMA, LINES_SCHEMA, REJECTS_SCHEMA, Decoded, decode
+from assets.orders.decode import REJECTS_SCHEMA, Decoded, decode
 from assets.orders.plan import BatchPlan, Kind
+from assets.orders.rules import EVENTS_SCHEMA, LINES_SCHEMA
 from resources.segments import Landing, Range, Segment
 
 _GROUP_BYTES = 16 * 1024 * 1024
@@ -36,14 +36,12 @@ class Prepared:
         return len(self.places)
 
 
-def prepare(
-    landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced, scratch: duckdb.DuckDBPyConnection
-) -> Prepared:
+def prepare(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced) -> Prepared:
     """Read a batch and decode it; messages named in `forced` are rejected for the reason given there.
 
     Raw bytes are held for a group of segments at a time, so that a large batch needs little memory.
     """
-    groups = list(_read_groups(landing, plan, max_bytes, forced, scratch))
+    groups = list(_read_groups(landing, plan, max_bytes, forced))
     return Prepared(
         places=pa.concat_tables([group.places for group in groups]),
         events=pa.concat_tables([group.events for group in groups]),
@@ -53,13 +51,11 @@ def prepare(
     )
 
 
-def _read_groups(
-    landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced, scratch: duckdb.DuckDBPyConnection
-) -> Iterator[Prepared]:
+def _read_groups(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced) -> Iterator[Prepared]:
     start = 0
     for segments in _groups(plan.segments):
         messages = _read(landing, segments, plan)
-        yield _decoded(messages, start, plan.kind, max_bytes, forced, scratch)
+        yield _decoded(messages, start, plan.kind, max_bytes, forced)
         start += len(messages)
 
 
@@ -89,14 +85,13 @@ def _decoded(
     kind: Kind,
     max_bytes: int,
     forced: Forced,
-    scratch: duckdb.DuckDBPyConnection,
 ) -> Prepared:
     bodies = messages.column("body")
     sequence = pa.array(np.arange(start, start + len(messages), dtype=np.int64))
     places = messages.drop_columns(["body"]).add_column(0, "event_seq", sequence)
     if kind is not Kind.ORDERS:
         return Prepared(places, *_nothing(), tuple(bodies.to_pylist()))
-    decoded = _with_forced(decode(bodies, max_bytes=max_bytes, scratch=scratch), places, forced)
+    decoded = _with_forced(decode(bodies, max_bytes=max_bytes), places, forced)
     rejects = decoded.rejects.append_column("body", bodies.take(decoded.rejects["event_seq"]))
     return Prepared(places, *(_shifted(table, start) for table in (decoded.events, decoded.lines, rejects)))
 

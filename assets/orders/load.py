@@ -4,7 +4,6 @@ The position is the set of loaded (feed, partition, first to last position) rang
 the segments. A batch that fails leaves no trace, so the next call begins with it again.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,8 +29,6 @@ _LARGE_DEAD_LETTERS = 32 * 1024 * 1024
 # DuckDB writes full row groups of 122,880 rows straight to the file, not through its log.
 BATCH_ROWS = 3 * 122_880 // 2
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-# Decoding runs beside settling, so each takes half of the machine.
-_DECODING_THREADS = max(1, (os.cpu_count() or 2) // 2)
 
 
 @dataclass(slots=True)
@@ -74,7 +71,6 @@ def load(
     result = Loaded()
     with (
         warehouse.writing() as connection,
-        duckdb.connect(config={"threads": _DECODING_THREADS}) as scratch,
         ThreadPoolExecutor(1, "decode") as pool,
     ):
         with result.timed("plan"):
@@ -85,12 +81,12 @@ def load(
         upcoming: Future[Prepared] | None = None
         for index, plan in enumerate(plans):
             # The next batch is decoded while this one is settled; at most two are in memory.
-            current = upcoming or pool.submit(prepare, landing, plan, max_bytes, forced, scratch)
+            current = upcoming or pool.submit(prepare, landing, plan, max_bytes, forced)
             with result.timed("decode (waited)"):
                 prepared = current.result()
             upcoming = None
             if index + 1 < len(plans):
-                upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, scratch)
+                upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced)
             _load_batch(connection, landing, plan, prepared, result, max_bytes)
             if on_batch is not None:
                 on_batch(result)

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.contract.judge import Accepted, judge
-from assets.orders.decode import EVENTS_SCHEMA, LINES_SCHEMA, decode
+from assets.orders.decode import decode
+from assets.orders.rules import EVENTS_SCHEMA, LINES_SCHEMA
 from tests.contract.corpus import cases, large_cases
 from tests.contract.documents import ACCEPTED
 from tests.contract.strategies import mutated_messages, valid_messages
