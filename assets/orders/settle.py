@@ -13,6 +13,7 @@ DuckDB 2.0.0 crashed on the nested form.
 import duckdb
 import pyarrow as pa
 
+from assets.contract.model import STATUSES
 from assets.contract.tables import TABLES
 from assets.frames import frame, insert_frame, table_from
 from assets.orders.customers import update_customers
@@ -129,20 +130,40 @@ FROM (
     FROM store.order_events WHERE rowid IN (SELECT row FROM history_rows)
 ) AS past JOIN stored USING (order_key)
 """
+# An order is beyond doubt when its versions are 1 to n, each once, and no status comes before a lower one.
+# That is most orders, and cheaper to see than what exactly is wrong with the others.
+_IS_FORWARD = " AND ".join(
+    f"coalesce(max(version) FILTER (place <= {place}) <= min(version) FILTER (place > {place}), true)"
+    for place in range(1, len(STATUSES))
+)
+_DOUBTFUL = f"""
+CREATE OR REPLACE TEMP TABLE doubtful AS
+SELECT order_id
+FROM (SELECT order_id, version, list_position({list(STATUSES)}, status) AS place FROM history)
+GROUP BY order_id
+HAVING NOT (
+    min(version) = 1 AND max(version) = count(*) AND count(*) < 63
+    AND bit_count(bit_or(1::BIGINT << least(version, 62))) = count(*) AND {_IS_FORWARD}
+)
+"""
+_DOUBTFUL_HISTORY = """
+CREATE OR REPLACE TEMP TABLE doubtful_history AS
+SELECT * FROM history WHERE order_id IN (SELECT order_id FROM doubtful)
+"""
 _TIED = """
 CREATE OR REPLACE TEMP TABLE tied AS
-SELECT event_key FROM history
-SEMI JOIN (SELECT order_key, version, occurred_at FROM history GROUP BY ALL HAVING count(*) > 1) AS ties
-USING (order_key, version, occurred_at)
+SELECT event_key FROM doubtful_history
+SEMI JOIN (SELECT order_key, version, occurred_at FROM doubtful_history GROUP BY ALL HAVING count(*) > 1)
+    AS ties USING (order_key, version, occurred_at)
 WHERE event_id = ''
 """
 _NAME_TIED = """
-UPDATE history SET source = named.source, event_id = named.event_id
+UPDATE doubtful_history SET source = named.source, event_id = named.event_id
 FROM (
     SELECT event_key, source, event_id FROM store.order_events
     WHERE rowid IN (SELECT row FROM history_rows) AND event_key IN (SELECT event_key FROM tied)
 ) AS named
-WHERE history.event_key = named.event_key
+WHERE doubtful_history.event_key = named.event_key
 """
 _DELETE_ANOMALIES = """
 DELETE FROM store.order_anomalies USING (SELECT DISTINCT order_id, order_key FROM contenders) AS touched
@@ -216,11 +237,15 @@ def _fold(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
 def _flag_anomalies(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
     connection.execute(_HISTORY_ROWS, {"load_no": load_no})
     connection.execute(_HISTORY)
+    connection.execute(_DELETE_ANOMALIES)
+    connection.execute(_DOUBTFUL)
+    if not _count(connection, "doubtful"):
+        return
+    connection.execute(_DOUBTFUL_HISTORY)
     connection.execute(_TIED)
     if _count(connection, "tied"):
         connection.execute(_NAME_TIED)
-    table_from(connection, "flagged", transforms.anomalies(frame(connection, "history")))
-    connection.execute(_DELETE_ANOMALIES)
+    table_from(connection, "flagged", transforms.anomalies(frame(connection, "doubtful_history")))
     insert_frame(
         connection, TABLES["order_anomalies"], "(SELECT *, hash(order_id) AS order_key FROM flagged)"
     )
