@@ -9,6 +9,9 @@ STAMP := $(VENV)/.set-up
 JOBS ?= 2
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
+# Tests and commands start many processes: each would compile Dagster anew where this is set.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo up test check format bench faults lock
 .DEFAULT_GOAL := setup
 
