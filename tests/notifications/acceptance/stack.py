@@ -98,6 +98,7 @@ class Stack:
             "ORDERS_ALERT_POLICIES": str(self.home / "policies.yaml"),
             "DAGSTER_HOME": str(self.dagster_home),
             "FRESHNESS_DAEMON_INTERVAL_SECONDS": "3",
+            "ORDERS_DAEMON_TIMEOUT_S": "60",
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
         }

@@ -1,5 +1,7 @@
 """One claim for every event type that open source can observe: the notice comes, in its window."""
 
+import time
+
 import pytest
 
 from tests.notifications.acceptance.conftest import Scene
@@ -32,19 +34,21 @@ OPENINGS = [
     ("CODE_LOCATION_ERROR", "fragile", 75),
     ("TICK_FAILURE", "failing_sensor", 75),
     ("TICK_FAILURE", "failing_schedule", 120),
+    ("NOTIFICATION_DEAD", "", 75),
 ]
+# A recovery is told once its incident has stayed closed for half a minute.
 RECOVERIES = [
-    ("JOB_SUCCESS", "fails", 60),
-    ("ASSET_MATERIALIZATION_SUCCESS", "broken", 60),
-    ("ASSET_CHECK_PASSED", "sound:errs", 60),
-    ("JOB_LONG_RUNNING", "takes_long", 60),
-    ("BACKFILL_FAILURE", "sound", 60),
-    ("ASSET_FRESHNESS_PASS", "stale", 75),
-    ("RUN_QUEUE_BACKLOG", "run queue", 75),
-    ("QUEUE_BACKLOG", "inbox", 75),
-    ("RECORDS_REJECTED", "inbox", 75),
-    ("CODE_LOCATION_ERROR", "fragile", 75),
-    ("TICK_FAILURE", "failing_sensor", 75),
+    ("JOB_SUCCESS", "fails", 120),
+    ("ASSET_MATERIALIZATION_SUCCESS", "broken", 120),
+    ("ASSET_CHECK_PASSED", "sound:errs", 120),
+    ("JOB_LONG_RUNNING", "takes_long", 120),
+    ("BACKFILL_FAILURE", "sound", 120),
+    ("ASSET_FRESHNESS_PASS", "stale", 120),
+    ("RUN_QUEUE_BACKLOG", "run queue", 120),
+    ("QUEUE_BACKLOG", "inbox", 120),
+    ("RECORDS_REJECTED", "inbox", 120),
+    ("CODE_LOCATION_ERROR", "fragile", 120),
+    ("TICK_FAILURE", "failing_sensor", 120),
 ]
 
 
@@ -86,3 +90,9 @@ def test_what_was_opened_is_closed_when_it_is_mended(
 def test_every_notice_came_once(mended: Scene) -> None:
     ids = [line.split('"', 4)[3] for line in mended.stack.notices.read_text().splitlines()]
     assert len(ids) == len(set(ids)) > len(OPENINGS)
+
+
+def test_a_daemon_that_is_dead_is_told_by_the_dispatcher(mended: Scene) -> None:
+    mended.stack.stop("daemon")
+    mended.over["dies"] = time.monotonic()
+    mended.expect("DAEMON_UNAVAILABLE", "daemon", within_s=120, of="dies")
