@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Backfill: TypeAlias = Any
 
 _NAME: Final = "dagster/backfills"
-_NEWEST: Final = 200
+_NEWEST: Final = 50
 _FAILED: Final = {"FAILED", "COMPLETED_FAILED"}
 _SUCCEEDED: Final = {"COMPLETED_SUCCESS", "COMPLETED"}
 
@@ -24,7 +24,7 @@ _SUCCEEDED: Final = {"COMPLETED_SUCCESS", "COMPLETED"}
 def observe_backfills(scene: Scene) -> int:
     """Record backfills that failed, and the success after it; return how many events are new.
 
-    The newest 200 are looked at. Which of them are settled is remembered, as they end in any order.
+    The newest 50 are looked at. Which of them are settled is remembered, as they end in any order.
     """
     settled = frozenset(scene.position(_NAME, list[str]) or ())
     newest = [b for b in scene.instance.get_backfills(limit=_NEWEST) if _is_ours(scene, b)]

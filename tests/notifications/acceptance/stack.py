@@ -19,7 +19,7 @@ from typing import Any
 from orchestration.settings import PROJECT
 from resources.notifications.outbox import Outbox
 
-STARTING_S = 120.0
+STARTING_S = 240.0
 _DAGSTER_YAML = """
 telemetry: {enabled: false}
 # What is queued stays there: runs are executed by the test, in this instance.
