@@ -26,7 +26,6 @@ from resources.brokers.stomp_connection import (
     encoded,
     frame,
 )
-from resources.crashpoints import reached
 from resources.errors import PermanentError, TransientError
 
 _PARTITION = "0"
@@ -101,7 +100,6 @@ class Stomp:
             )
         receipt = uuid4().hex
         token.connection.send(acknowledgements(token.ids, receipt))
-        reached("stomp.acknowledged")
         self._await_acknowledged(token.connection)
         self._awaited = receipt
         self._held -= len(token.ids)
