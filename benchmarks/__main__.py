@@ -6,11 +6,31 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import activemq, history, kafka, policies, publishing, rabbitmq, streaming, throughput
+from benchmarks import (
+    activemq,
+    history,
+    kafka,
+    notifications,
+    policies,
+    publishing,
+    rabbitmq,
+    streaming,
+    throughput,
+)
 from benchmarks.histories import to_stderr
 from benchmarks.report import Report, machine
 
-_NAMES = ("throughput", "history", "publishing", "policies", "kafka", "rabbitmq", "activemq", "stream")
+_NAMES = (
+    "throughput",
+    "history",
+    "publishing",
+    "policies",
+    "notifications",
+    "kafka",
+    "rabbitmq",
+    "activemq",
+    "stream",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,6 +76,10 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
     if name == "rabbitmq":
         little = rabbitmq.Plan(events=5_000, stream_events=20_000, repeats=1)
         return rabbitmq.benchmark(work, little if options.quick else rabbitmq.Plan(), to_stderr)
+    if name == "notifications":
+        short_pile = notifications.Plan(failures=300, single=10, repeats=1)
+        pile = short_pile if options.quick else notifications.Plan()
+        return notifications.benchmark(work, pile, to_stderr)
     if name == "policies":
         few = policies.Plan(policies=100, events=500, asked=20)
         return policies.benchmark(few if options.quick else policies.Plan(), to_stderr)
