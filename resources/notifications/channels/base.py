@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from resources.notifications.channels.http import Answer, HttpClient
 from resources.notifications.channels.message import Message, PolicyWords, TextLimits, compose
 from resources.notifications.channels.templates import render
 from resources.notifications.events import Notice
+
+if TYPE_CHECKING:
+    from resources.notifications.channels.http import Answer, HttpClient
 
 _NO_WORDS = PolicyWords()
 
@@ -41,7 +43,7 @@ class HttpChannel:
 
     TEXT: ClassVar[TextLimits]
 
-    def __init__(self, name: str, url: str, client: HttpClient, words: Words) -> None:
+    def __init__(self, name: str, url: str, client: "HttpClient", words: Words) -> None:
         """Post to `url`."""
         self.name = name
         self._url = url
@@ -56,6 +58,6 @@ class HttpChannel:
         """Close the connections."""
         self._client.close()
 
-    def _post(self, document: object, headers: Mapping[str, str] | None = None) -> Answer:
+    def _post(self, document: object, headers: Mapping[str, str] | None = None) -> "Answer":
         body = msgspec.json.encode(document)
         return self._client.post(self._url, body, {"Content-Type": "application/json", **(headers or {})})
