@@ -20,7 +20,7 @@ from orchestration.build import (
     notification_outbox,
     platform_resource,
 )
-from orchestration.delivering import routes
+from orchestration.delivering import expectation_watch, routes
 from orchestration.instance import open_instance
 from orchestration.jobs import INGEST, PUBLISHED, REPORTS, run_config
 from orchestration.orphans import process_tags, reap_orphans
@@ -163,6 +163,7 @@ class _Batch:
                 limits=resource.limits(),
                 platform=self.platform,
             )
+            expectation_watch(self.settings, outbox, chosen.policies).look()
             left = _NOTIFY_S - (clock.now() - begun).total_seconds()
             # Nobody may look again soon, so what is due in half a minute goes now.
             outcome: Delivered = deliver_due(

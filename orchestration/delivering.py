@@ -14,9 +14,11 @@ from resources.errors import TransientError
 from resources.notifications.code_locations import look_at_locations
 from resources.notifications.decisions import Engine
 from resources.notifications.dispatcher import Chore, Dispatcher
+from resources.notifications.expectations import ExpectationWatch
 from resources.notifications.failures import Surroundings
 from resources.notifications.outbox import Outbox
 from resources.notifications.policies.deciding import PolicyEngine
+from resources.notifications.policies.policy import Policies
 from resources.notifications.port import Channel
 from resources.notifications.watchdog import DaemonWatch, HeartbeatOut
 
@@ -29,10 +31,11 @@ _WATCH_EVERY_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Who decides, and the channels that notices go by."""
+    """Who decides, the channels that notices go by, and what is expected to come."""
 
     engine: Engine
     channels: Sequence[Channel]
+    policies: Policies
 
 
 def routes(settings: "Settings", console: TextIO) -> Routes:
@@ -41,7 +44,12 @@ def routes(settings: "Settings", console: TextIO) -> Routes:
     Raises PermanentError with file, line and key for a policy file that is wrong.
     """
     alerting = open_alerting(settings, console)
-    return Routes(PolicyEngine(alerting.policies), alerting.channels)
+    return Routes(PolicyEngine(alerting.policies), alerting.channels, alerting.policies)
+
+
+def expectation_watch(settings: "Settings", outbox: Outbox, policies: Policies) -> ExpectationWatch:
+    """Return what looks whether the events that policies expect came in time."""
+    return ExpectationWatch(outbox, policies.policies, SystemClock(), settings.ui_url)
 
 
 def dispatch_until(stop: threading.Event, settings: "Settings", outbox: Outbox, console: TextIO) -> None:
@@ -55,7 +63,7 @@ def dispatch_until(stop: threading.Event, settings: "Settings", outbox: Outbox, 
     chosen = routes(settings, console)
     metrics = Metrics(outbox, clock)
     dispatcher = Dispatcher(outbox, chosen.channels, clock, engine=chosen.engine, observer=metrics)
-    dispatcher.chores = [*_chores(settings, outbox, dispatcher)]
+    dispatcher.chores = [*_chores(settings, outbox, dispatcher, chosen.policies)]
     with ExitStack() as stack:
         if settings.metrics_port:
             try:
@@ -66,11 +74,12 @@ def dispatch_until(stop: threading.Event, settings: "Settings", outbox: Outbox, 
         dispatcher.run(stop)
 
 
-def _chores(settings: "Settings", outbox: Outbox, dispatcher: Dispatcher) -> list[Chore]:
+def _chores(settings: "Settings", outbox: Outbox, dispatcher: Dispatcher, policies: Policies) -> list[Chore]:
     clock = SystemClock()
     watch = DaemonWatch(
         outbox, lambda: daemon_beats(settings), clock, settings.daemon_timeout_s, clock.now(), settings.ui_url
     )
+    expected = expectation_watch(settings, outbox, policies)
     about = Surroundings(ui_url=settings.ui_url)
 
     def look_at_code() -> None:
@@ -80,6 +89,7 @@ def _chores(settings: "Settings", outbox: Outbox, dispatcher: Dispatcher) -> lis
     chores = [
         Chore("the watch over the daemon", _WATCH_EVERY_S, watch.look),
         Chore("the watch over code locations", _WATCH_EVERY_S, look_at_code),
+        Chore("the watch for what is expected", _WATCH_EVERY_S, expected.look),
     ]
     if settings.heartbeat_url is not None:
         out = HeartbeatOut(settings.heartbeat_url.get_secret_value(), dispatcher.is_well)

@@ -1,23 +1,35 @@
 """`orders alerts`: the policies, checked, explained, rehearsed and tried."""
 
 import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestration.cli import alert_notices
 from orchestration.cli.output import AsJson, say, show, show_rows, show_rows_as_json
 from orchestration.cli.parts import Parts, parts
 from resources.errors import OrdersError, PermanentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from resources.notifications.events import Event, Notice
+    from resources.notifications.outbox import Outbox
     from resources.notifications.policies.policy import Policies, Problem
     from resources.notifications.port import Channel
 
 app = typer.Typer(rich_markup_mode=None)
+app.command()(alert_notices.deliveries)
+app.command()(alert_notices.replay)
+app.add_typer(alert_notices.silences, name="silence", help="What is not to be told for a while.")
+app.command()(alert_notices.reconcile)
+app.command()(alert_notices.status)
 
 File = Annotated[Path | None, typer.Argument(help="A policy file; default: ORDERS_ALERT_POLICIES.")]
+_PAGE = 10_000
 
 
 @app.command()
@@ -119,6 +131,36 @@ def explain(
     show_rows(names, [(policy, "yes" if yes else "no", where, why or "") for policy, yes, where, why in rows])
 
 
+@app.command("dry-run")
+def dry_run(
+    file: File = None,
+    since: Annotated[str, typer.Option(help="How far to look back: 12h, 30d.")] = "30d",
+    as_json: AsJson = False,
+) -> None:
+    """Say what a policy file would have sent for the events that were recorded."""
+    from resources.clock import SystemClock
+    from resources.notifications.policies.deciding import PolicyEngine
+    from resources.notifications.policies.durations import seconds_in
+    from resources.notifications.policies.rehearsing import Rehearsal
+
+    try:
+        back_s = seconds_in(since)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--since'") from error
+    platform = parts()
+    rehearsal = Rehearsal(PolicyEngine(_policies(platform, file)))
+    now = SystemClock().now()
+    with platform.outbox() as outbox:
+        rehearsal.play(_history(outbox, now - timedelta(seconds=back_s), now))
+    rows = [tuple(asdict(row).values()) for row in rehearsal.results()]
+    names = ("policy", "channel", "events", "notices", "grouped", "muted", "recoveries", "example")
+    if as_json:
+        show_rows_as_json(names, rows)
+    else:
+        show_rows(names, rows)
+    say(f"{rehearsal.events} events since {since}, {rehearsal.unmatched} of them matched by no policy")
+
+
 @app.command("send-sample")
 def send_sample(
     channel: Annotated[list[str] | None, typer.Option(help="Only by this channel.")] = None,
@@ -192,6 +234,19 @@ def _recorded(platform: Parts, key: str) -> "Event":
     if found is None:
         raise PermanentError(f"no event {key} is recorded: see `orders alerts deliveries`")
     return found
+
+
+def _history(outbox: "Outbox", since: datetime, until: datetime) -> "Iterator[Event]":
+    from resources.notifications.events import EventType
+
+    seen: set[str] = set()
+    while page := outbox.recorded_between(since, until, list(EventType), _PAGE):
+        new = [event for event in page if event.event_key not in seen]
+        yield from new
+        if len(page) < _PAGE or not new:
+            return
+        since = page[-1].occurred_at
+        seen = {event.event_key for event in page if event.occurred_at == since}
 
 
 def _unset(book: "Policies", name: str) -> "list[Problem]":

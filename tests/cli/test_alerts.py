@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from resources.clock import SystemClock
+from resources.errors import GoneError, PermanentError
+from resources.notifications.dispatcher import deliver_due
 from resources.notifications.events import Event
 from resources.notifications.outbox import Outbox
+from resources.notifications.policies.deciding import PolicyEngine
+from resources.notifications.policies.reading import read_policies
 from tests.cli.running import Orders, error_line
 from tests.notifications.channel_contract import SECRET
 from tests.notifications.policies.samples import event
+from tests.notifications.samples import RecorderChannel
 from tests.notifications.servers import Collector, Reply
 
 _POLICIES = """alert_policies:
@@ -47,6 +53,12 @@ def _failures(count: int) -> list[Event]:
 def _outbox(orders: Orders) -> Outbox:
     orders.home.mkdir(exist_ok=True)
     return Outbox(orders.home / "state.sqlite")
+
+
+def _deliver(orders: Orders, *channels: RecorderChannel) -> None:
+    engine = PolicyEngine(read_policies(_POLICIES, "f"))
+    with _outbox(orders) as outbox:
+        deliver_due(outbox, channels, SystemClock(), engine=engine)
 
 
 def test_a_right_file_is_right(orders: Orders) -> None:
@@ -100,6 +112,18 @@ def test_explain_of_nothing_known_is_an_error(orders: Orders) -> None:
     assert orders("alerts", "explain").returncode == 2
 
 
+def test_dry_run_says_what_a_file_would_have_sent(orders: Orders) -> None:
+    with _outbox(orders) as outbox:
+        outbox.record(_failures(5))
+    rows = orders.json("alerts", "dry-run", "--since", "1h")
+    assert [(row["policy"], row["channel"], row["notices"]) for row in rows] == [
+        ("everything", "file", 5),
+        ("ingest", "hook", 5),
+    ]
+    assert orders.json("alerts", "dry-run", "--since", "2m")[0]["events"] == 1
+    assert orders("alerts", "dry-run", "--since", "soon").returncode == 2
+
+
 def test_a_sample_is_sent_and_a_channel_that_fails_ends_with_1(orders: Orders) -> None:
     with Collector().running() as server:
         reachable = replace(orders, settings={**orders.settings, "HOOK": server.url})
@@ -115,3 +139,81 @@ def test_a_sample_is_sent_and_a_channel_that_fails_ends_with_1(orders: Orders) -
     assert "no channel is called nothing" in error_line(
         orders("alerts", "send-sample", "--channel", "nothing")
     )
+
+
+def test_deliveries_are_listed_and_the_dead_are_replayed(orders: Orders) -> None:
+    with _outbox(orders) as outbox:
+        outbox.record(_failures(2))
+    _deliver(orders, RecorderChannel("hook", error=PermanentError("no")), RecorderChannel("file"))
+    dead = orders.json("alerts", "deliveries", "--state", "dead")
+    assert [(row["channel"], row["policy"], row["state"]) for row in dead] == [("hook", "ingest", "dead")] * 2
+    assert "no" in dead[0]["last_error"]
+    one = orders.json("alerts", "deliveries", dead[0]["delivery_id"])
+    assert [row["delivery_id"] for row in one] == [dead[0]["delivery_id"]]
+
+    assert orders.json("alerts", "replay", dead[0]["delivery_id"])["replayed"] == 1
+    again = orders("alerts", "replay", dead[0]["delivery_id"])
+    assert "not dead" in error_line(again)
+    _deliver(orders, hook := RecorderChannel("hook"), RecorderChannel("file"))
+    assert [notice.delivery_id for notice in hook.sent] == [dead[0]["delivery_id"]]
+    assert orders("alerts", "replay").returncode == 2
+
+
+def test_a_channel_that_was_gone_is_shown_off_and_turned_on_again(orders: Orders) -> None:
+    with _outbox(orders) as outbox:
+        outbox.record(_failures(1))
+    _deliver(orders, RecorderChannel("hook", error=GoneError("410")), RecorderChannel("file"))
+    states = {row["channel"]: row["state"] for row in orders.json("alerts", "status")["channels"]}
+    assert states == {"hook": "off", "file": "on"}
+    assert orders.json("alerts", "replay", "--channel", "hook")["channel_turned_on"] is True
+    states = {row["channel"]: row["state"] for row in orders.json("alerts", "status")["channels"]}
+    assert states["hook"] == "on"
+
+
+def test_status_shows_what_cannot_be_opened_without_its_secret(orders: Orders) -> None:
+    unset = replace(orders, settings={**orders.settings, "HOOK": ""})
+    hook, file = unset.json("alerts", "status")["channels"]
+    assert (hook["state"], file["state"]) == ("cannot be opened", "on")
+    assert "HOOK, which is not set" in hook["reason"]
+    assert SECRET.encode() not in orders("alerts", "status", "--json").stdout
+
+
+def test_a_silence_is_kept_listed_and_ended(orders: Orders) -> None:
+    silence = orders.json("alerts", "silence", "add", "job=ingest", "--for", "2h", "--reason", "migration")
+    (listed,) = orders.json("alerts", "silence", "list")
+    assert (listed["matchers"], listed["reason"]) == ({"job": "ingest"}, "migration")
+    with _outbox(orders) as outbox:
+        outbox.record(_failures(1))
+    _deliver(orders, hook := RecorderChannel("hook"), RecorderChannel("file"))
+    assert hook.sent == []
+    (muted, *_) = orders.json("alerts", "deliveries", "--state", "muted")
+    assert muted["reason"] == "silenced: migration"
+
+    assert orders("alerts", "silence", "end", silence["silence_id"]).returncode == 0
+    assert orders.json("alerts", "silence", "list") == []
+    assert "in force" in error_line(orders("alerts", "silence", "end", silence["silence_id"]))
+    assert "cannot match by jobb" in error_line(orders("alerts", "silence", "add", "jobb=x"))
+
+
+def test_reconcile_proves_that_nobody_was_left_out(orders: Orders) -> None:
+    with _outbox(orders) as outbox:
+        outbox.record(_failures(3))
+    _deliver(orders, RecorderChannel("hook"), RecorderChannel("file"))
+    proof = orders.json("alerts", "reconcile")
+    assert proof["is_clean"] is True
+    assert (proof["counts"]["matched"], proof["counts"]["delivered"]) == (3, 6)
+
+
+def test_reconcile_ends_with_1_when_a_delivery_is_gone(orders: Orders) -> None:
+    import sqlite3
+
+    with _outbox(orders) as outbox:
+        outbox.record(_failures(1))
+    _deliver(orders, RecorderChannel("hook"), RecorderChannel("file"))
+    with sqlite3.connect(orders.home / "state.sqlite") as database:
+        database.execute("DELETE FROM attempts")
+        database.execute("DELETE FROM deliveries")
+    database.close()
+    done = orders("alerts", "reconcile", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["matched_without_delivery"] == 1

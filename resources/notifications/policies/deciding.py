@@ -42,6 +42,7 @@ def _decision(policy: Policy, channel: str, event: Event, circumstances: Circums
         policy=policy.name,
         severity=policy.severity,
         muted=muted or _inhibited(policy, event, circumstances) or dropped,
+        muted_until=silence.until if silence else None,
         not_before=held_until,
         group_key=event.incident if grouping is None else _group_key(grouping, event),
         group_wait_s=0.0 if grouping is None else grouping.wait_s,

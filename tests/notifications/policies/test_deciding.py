@@ -103,6 +103,7 @@ def test_a_silence_mutes_what_all_its_matchers_fit(matchers: dict[str, str], is_
     told = event(targets=Targets(job="ingest", assets=("a1",), tags={"team": "ml"}), owners=("team:data",))
     decided = _decided("", told, Circumstances(NOW, silences=[silence]))[0]
     assert decided.muted == ("silenced: migration" if is_muted else "")
+    assert decided.muted_until == (until if is_muted else None)
 
 
 def test_matchers_that_are_not_known_are_refused() -> None:

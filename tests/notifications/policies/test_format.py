@@ -242,3 +242,12 @@ def test_the_committed_file_is_right_and_without_warnings() -> None:
 def test_the_published_schema_is_that_of_the_model() -> None:
     published = json.loads((PROJECT / "docs" / "alert_policies.schema.json").read_text())
     assert published == json.loads(json.dumps(json_schema()))
+
+
+def test_the_example_of_the_documentation_is_right() -> None:
+    page = (PROJECT / "docs" / "notifications.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    checked = check_policies(example, "docs/notifications.md")
+    assert checked.errors == ()
+    assert checked.policies.warnings == ()
+    assert len(checked.policies.policies) == 1
