@@ -1,10 +1,11 @@
-"""The shared stack, and what was heard of it."""
+"""The stack, and what was heard of it."""
 
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,12 @@ class Scene:
         self.over[act] = time.monotonic()
         assert done.returncode == 0, done.stderr.decode()[-3000:]
 
+    def mend(self) -> None:
+        """Let everything go well again."""
+        (self.stack.home / "fragile.broken").unlink()
+        self.perform("is_mended")
+        self.stack.ask(_RELOAD)
+
     def heard(self, event_type: str, subject: str, *, is_recovery: bool = False) -> dict[str, Any] | None:
         """Return the first notice of this kind, None so far; an empty subject is any."""
         self.notices.look()
@@ -87,10 +94,10 @@ class Scene:
         return sorted(f"{n['event_type']} {n['subject']}" for _, n in self.notices.all())
 
 
-@pytest.fixture(scope="session")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
     """A running stack to which everything has happened that `timeline` lets go wrong."""
-    with running(tmp_path_factory.mktemp("acceptance"), policies()) as stack:
+    with running(tmp_path, policies()) as stack:
         scene = Scene(stack, Notices(stack.notices))
         with Outbox(stack.outbox) as outbox:
             # What goes well is asked for from the first look of the collector on.
@@ -98,12 +105,3 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         stack.ask(_LAUNCH)
         scene.perform("breaks")
         yield scene
-
-
-@pytest.fixture(scope="session")
-def mended(scene: Scene) -> Scene:
-    """The same stack after everything was mended."""
-    (scene.stack.home / "fragile.broken").unlink()
-    scene.perform("is_mended")
-    scene.stack.ask(_RELOAD)
-    return scene
