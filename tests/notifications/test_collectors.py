@@ -323,4 +323,4 @@ def test_a_killed_collector_loses_and_repeats_nothing(tmp_path: Path) -> None:
             assert work("collect", tmp_path, label) == -signal.SIGKILL
             assert outbox.counts().events == known
         assert work("collect", tmp_path) == 0
-        assert len(recorded(outbox)) == outbox.counts().events == 5
+        assert len(recorded(outbox)) == outbox.counts().events == 6
