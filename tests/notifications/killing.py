@@ -7,13 +7,15 @@ import http.client
 import http.server
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 
@@ -122,6 +124,7 @@ def serving(webhook: Webhook) -> Iterator[int]:
 
 def collect(ready: Event, location: str, total: int, pause_s: float) -> None:
     """Record the events up to `total`, batch by batch, from where the cursor is."""
+    _end_with_the_test()
     with Outbox(location) as outbox:
         ready.set()
         while (at := int(outbox.cursor("source") or 0)) < total:
@@ -130,11 +133,25 @@ def collect(ready: Event, location: str, total: int, pause_s: float) -> None:
             time.sleep(pause_s)
 
 
-def dispatch(ready: Event, location: str, port: int) -> None:
+def dispatch(ready: Event, location: str, port: int, lease_s: float) -> None:
     """Deliver until SIGTERM."""
+    _end_with_the_test()
     with Outbox(location) as outbox, stopping_on_signals() as stop:
         ready.set()
-        Dispatcher(outbox, [PostChannel(port)], SystemClock(), retry=RETRY).run(stop)
+        retry = replace(RETRY, lease_s=lease_s)
+        Dispatcher(outbox, [PostChannel(port)], SystemClock(), retry=retry).run(stop)
+
+
+def _end_with_the_test() -> None:
+    """Leave nobody behind when the test itself is killed."""
+    test = multiprocessing.parent_process()
+    assert test is not None
+
+    def follow() -> None:
+        multiprocessing.connection.wait([test.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 @dataclass
@@ -147,6 +164,7 @@ class Scene:
     webhook: Webhook
     dispatchers: int = 1
     pause_s: float = 0.0
+    lease_s: float = RETRY.lease_s
     kills: int = 0
     running: "list[tuple[BaseProcess, Event]]" = field(default_factory=list)
 
@@ -205,7 +223,7 @@ class Scene:
         return _started(collect, self.location, self.total, self.pause_s)
 
     def _dispatcher(self) -> "tuple[BaseProcess, Event]":
-        return _started(dispatch, self.location, self.port)
+        return _started(dispatch, self.location, self.port, self.lease_s)
 
 
 def _started(work: object, *arguments: object) -> "tuple[BaseProcess, Event]":

@@ -12,7 +12,7 @@ T0 = datetime(2026, 5, 1, 10, tzinfo=UTC)
 
 def event(number: int = 0, *, error: str = "OSError: disk gone") -> Event:
     """Return a step failure that is different for each number, and opens no incident."""
-    return step_failure(
+    made = step_failure(
         run_id=f"run-{number}",
         job="refresh",
         step_key="load",
@@ -20,6 +20,7 @@ def event(number: int = 0, *, error: str = "OSError: disk gone") -> Event:
         at=T0,
         about=Surroundings(),
     )
+    return replace(made, incident="")
 
 
 def failure(number: int = 0, *, job: str = "refresh", at: datetime = T0) -> Event:

@@ -50,7 +50,7 @@ def test_in_a_calm_run_everything_arrives_exactly_once(location: str) -> None:
     webhook = Webhook()
     Outbox(location).close()
     with serving(webhook) as port:
-        scene = Scene(location, EVENTS, port, webhook, dispatchers=2)
+        scene = Scene(location, EVENTS, port, webhook, dispatchers=2, lease_s=100.0)
         scene.start()
         try:
             scene.wait_until_delivered(DRAIN_S)
