@@ -59,7 +59,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	ORDERS_FAULTS=bounded $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 format: setup
 	$(BIN)/ruff format .

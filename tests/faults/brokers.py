@@ -59,6 +59,7 @@ BROKERS: Mapping[str, Kind] = MappingProxyType(
         "activemq": Kind("activemq", "stomp"),
         "artemis": Kind("artemis", "stomp"),
         "rabbitmq-classic": Kind("rabbitmq", "amqp", create_early, "&declare=classic"),
+        "rabbitmq-stream": Kind("rabbitmq", "rabbitmq-stream", create_early, "&declare=stream"),
         "rabbitmq-quorum": Kind("rabbitmq", "amqp", create_early, "&declare=quorum"),
     }
 )
