@@ -3,11 +3,18 @@
 import shutil
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from resources.servers.kind import Tls
 from resources.servers.server import Server
 from tests.servers import OwnServer, Servers, is_missing, make_certificates
+
+# A busy machine is no finding: no test asserts on time.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 _INSTALL = {
     "chromium": "scripts/install_servers.sh chromium",

@@ -12,7 +12,7 @@ import pyarrow as pa
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from assets.contract.keys import order_key
+from assets.keys import order_key
 from assets.landing.land import land
 from benchmarks.shop import messages
 from benchmarks.tasks.pipeline import load

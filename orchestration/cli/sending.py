@@ -82,7 +82,7 @@ def _demand_files(files: list[Path]) -> None:
 
 
 def _messages(files: list[Path], tell: Callable[[int], None]) -> "Iterator[Outgoing]":
-    from assets.contract.keys import order_key
+    from assets.keys import order_key
     from resources.brokers.port import Outgoing
 
     done = 0

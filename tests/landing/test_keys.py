@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.contract.keys import order_key
+from assets.keys import order_key
 
 
 def test_the_key_is_the_order_id() -> None:
