@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import takewhile
 from typing import Any
 
 from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
+from resources.brokers.chunks import chunks
 from resources.brokers.port import Outgoing
 from resources.brokers.rabbitmq_errors import Place
 from resources.brokers.rabbitmq_link import Link
@@ -26,22 +27,9 @@ def publish_all(link: Link, place: Place, messages: Iterable[Outgoing]) -> int:
     """Publish in order and return how many, all confirmed."""
     window = _Window(link, place)
     link.call(window.begin)
-    for chunk in _chunks(messages):
+    for chunk in chunks(messages, most=_CHUNK, most_bytes=_CHUNK_BYTES):
         window.send(chunk)
     return window.finish()
-
-
-def _chunks(messages: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
-    chunk: list[Outgoing] = []
-    size = 0
-    for message in messages:
-        chunk.append(message)
-        size += len(message.body)
-        if len(chunk) >= _CHUNK or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 class _Window:

@@ -8,7 +8,7 @@ comes again, and counts as a duplicate if it had landed; positions only number w
 import json
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +16,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from resources.brokers.address import Address
+from resources.brokers.chunks import chunks
 from resources.brokers.port import Batch, Broker, Outgoing
 from resources.brokers.stomp_backlog import count_waiting
 from resources.brokers.stomp_connection import (
@@ -116,7 +117,7 @@ class Stomp:
         """Send in transactions of up to 1,000 messages or 4 MiB; all are journalled when this returns."""
         count, awaited = 0, None
         try:
-            for chunk in _chunks(messages):
+            for chunk in chunks(messages, most=_TRANSACTION_MESSAGES, most_bytes=_TRANSACTION_BYTES):
                 publisher = self._publishing()
                 receipt = uuid4().hex
                 publisher.send(_transaction(chunk, self._destination(publisher), receipt))
@@ -263,19 +264,6 @@ def _transaction(chunk: Sequence[Outgoing], to: str, receipt: str) -> bytes:
         )
     frames.append(frame("COMMIT", transaction=name, receipt=receipt))
     return b"".join(frames)
-
-
-def _chunks(messages: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
-    chunk: list[Outgoing] = []
-    size = 0
-    for message in messages:
-        chunk.append(message)
-        size += len(message.body)
-        if len(chunk) >= _TRANSACTION_MESSAGES or size >= _TRANSACTION_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _foreign(headers: Mapping[str, str]) -> str | None:

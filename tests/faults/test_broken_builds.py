@@ -18,9 +18,9 @@ _KILLS = "tests/faults/test_kills.py::"
 _LEFT_ALONE = _KILLS + "test_a_run_that_is_left_alone_ends_well"
 _LANDING = _KILLS + "test_a_kill_at_any_point_loses_and_repeats_nothing[landing]"
 _COMMITTING = _KILLS + "test_a_kill_at_any_point_loses_and_repeats_nothing[committing]"
-_KILLS = "tests/notifications/test_kills.py"
-_NOTICE_CLAIMED = f"{_KILLS}::test_a_kill_neither_loses_nor_repeats_a_notice[notify.delivery_claimed]"
-_RECORDING = f"{_KILLS}::test_an_event_killed_within_its_recording_is_not_there_by_half"
+_NOTICE_KILLS = "tests/notifications/test_kills.py"
+_NOTICE_CLAIMED = f"{_NOTICE_KILLS}::test_a_kill_neither_loses_nor_repeats_a_notice[notify.delivery_claimed]"
+_RECORDING = f"{_NOTICE_KILLS}::test_an_event_killed_within_its_recording_is_not_there_by_half"
 _SHUFFLED = (
     "tests/orders/test_arrival.py::test_a_busy_shop_delivered_badly_gives_the_state_of_one_delivered_well"
 )
