@@ -10,11 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
+from filelock import FileLock, Timeout
 
 from orchestration.settings import PROJECT, Settings, read_settings
 from resources.errors import PermanentError
 
 _VARIABLE = "DAGSTER_HOME"
+_OPENING_TIMEOUT_S = 60.0
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -30,15 +32,29 @@ def prepare_home(settings: Settings) -> Path:
     return home
 
 
+def create_instance(settings: Settings) -> Path:
+    """Make the instance ready for several processes of Dagster to open at once; return DAGSTER_HOME."""
+    with open_instance(settings) as instance:
+        return Path(instance.root_directory)
+
+
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the instance under ORDERS_HOME, which wins over a DAGSTER_HOME of the environment.
 
     Raises PermanentError when Dagster cannot open it.
     """
-    os.environ[_VARIABLE] = str(prepare_home(settings))
+    home = prepare_home(settings)
+    os.environ[_VARIABLE] = str(home)
     try:
-        instance = dg.DagsterInstance.get()
+        # The first to open it makes the tables; two at once leave a schema that Dagster refuses from then on.
+        with FileLock(home / ".opening.lock", timeout=_OPENING_TIMEOUT_S):
+            instance = dg.DagsterInstance.get()
+    except Timeout as error:
+        raise PermanentError(
+            f"another process has been opening the Dagster instance in {home} for {_OPENING_TIMEOUT_S:.0f} s: "
+            f"see who holds {home / '.opening.lock'}, then rerun"
+        ) from error
     except dg.DagsterError as error:
         raise PermanentError(
             f"the Dagster instance in {settings.dagster_home} cannot be opened "

@@ -29,12 +29,12 @@ def up(
     from honcho.manager import Manager
     from honcho.printer import Printer
 
-    from orchestration.instance import prepare_home
+    from orchestration.instance import create_instance
     from orchestration.settings import PROJECT
 
     settings = parts().settings
     _demand_free(host, settings.ui_port)
-    home = prepare_home(settings)
+    home = create_instance(settings)
     environment = _environment(settings, host) | {"ORDERS_WORKSPACE": str(PROJECT / "workspace.yaml")}
     manager = Manager(Printer(sys.stdout))
     for name, command in parse_procfile((PROJECT / "Procfile").read_text()).processes.items():

@@ -31,6 +31,21 @@ def test_the_committed_settings_are_kept_in_step(home: Home) -> None:
     assert target.read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
 
 
+def test_several_processes_may_open_a_new_home_at_once(home: Home) -> None:
+    """Dagster alone fails here: each of them makes the tables."""
+    code = (
+        "from orchestration.instance import open_instance; from orchestration.settings import read_settings\n"
+        "with open_instance(read_settings()): pass"
+    )
+    environment = {**os.environ, "ORDERS_HOME": str(home.root)}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=PROJECT, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    complaints = [process.communicate(timeout=120)[1] for process in processes]
+    assert complaints == [b""] * 4
+
+
 def test_an_env_file_of_the_user_keeps_its_lines(home: Home, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ORDERS_OWNER=team:shop")
     ensure_env_file(tmp_path, home.settings)
