@@ -52,7 +52,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             instance = dg.DagsterInstance.get()
     except Timeout as error:
         raise PermanentError(
-            f"another process has been opening the Dagster instance in {home} for {_OPENING_TIMEOUT_S:.0f} s: "
+            f"another process is opening the Dagster instance in {home} for {_OPENING_TIMEOUT_S:.0f} s: "
             f"see who holds {home / '.opening.lock'}, then rerun"
         ) from error
     except dg.DagsterError as error:
