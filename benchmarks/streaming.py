@@ -45,7 +45,7 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
 def _steady(home: Path, url: str, plan: Plan) -> Outcome:
     feed = _topic(url, "steady", home)
     told = {"home": str(home), "url": feed, "rate": plan.rate, "seconds": plan.seconds}
-    # The topic is made by its first message, and to read one that is missing is an error.
+    # The producer waits for the first message to be loaded: then everything is up and imported.
     run("stream.fill", url=feed, messages=1)
     command = [sys.executable, "-m", "benchmarks.worker", "stream.produce", json.dumps(told)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as producer:

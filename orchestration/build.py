@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.checks import checks
 from assets.files.definitions import files_feed, order_files_asset
-from assets.landing.definitions import broker_feeds, order_messages_asset
+from assets.landing.definitions import broker_feeds, merged_segments_asset, order_messages_asset
 from assets.operations.definitions import published_copy_asset
 from assets.operations.notifications import notifications_asset
 from assets.orders.definitions import load_asset
@@ -90,6 +90,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         order_files_asset(days, owner),
         order_messages_asset(feeds, owner),
         load_asset(owner),
+        merged_segments_asset(owner),
         daily_reports_asset(days, owner),
         customer_value_asset(owner),
         published_copy_asset(owner),

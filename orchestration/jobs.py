@@ -10,6 +10,7 @@ from sensors.hooks import record_step_failure, record_step_success
 
 INGEST: Final = "ingest"
 REPORTS: Final = "reports"
+MERGED: Final = "merged_segments"
 PUBLISHED: Final = "published_copy"
 AFTER_REPORTS: Final = ("customer_value", PUBLISHED)
 
@@ -27,8 +28,8 @@ def jobs(console_level: str) -> dg.Definitions:
     config = run_config(console_level)
     ingest = dg.define_asset_job(
         INGEST,
-        selection=dg.AssetSelection.assets("order_files", "order_messages", *LOAD_TABLES),
-        description="Takes in everything that waits, files and messages, and loads it.",
+        selection=dg.AssetSelection.assets("order_files", "order_messages", *LOAD_TABLES, MERGED),
+        description="Takes in everything that waits, files and messages, loads it and merges small segments.",
         config=config,
         executor_def=dg.in_process_executor,
         hooks={record_step_failure, record_step_success},

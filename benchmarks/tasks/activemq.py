@@ -1,17 +1,14 @@
-"""ActiveMQ: the platform from a backlog to state, and the bare client that reads and does nothing."""
+"""Filling an ActiveMQ backlog, and the bare client that reads it and does nothing."""
 
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from benchmarks.shop import messages
-from benchmarks.tasks.pipeline import load
 from resources.brokers.port import Outgoing
 from resources.brokers.urls import open_broker
-from resources.segments import Landing
 
 Values = dict[str, Any]
 
@@ -22,25 +19,6 @@ def send(url: str, first: int, number: int) -> Values:
         start = time.perf_counter()
         count = broker.publish(Outgoing(body) for body in messages(first, number))
         return {"seconds": time.perf_counter() - start, "messages": count}
-
-
-def land_and_load(url: str, home: str) -> Values:
-    """From the queue to state in one process, as a batch run does it, to the last acknowledgement."""
-    from assets.landing.land import land
-
-    start = time.perf_counter()
-    landing = Landing(Path(home) / "landing")
-    with closing(open_broker(url)) as broker:
-        landed = land(broker, landing)
-    seconds = time.perf_counter() - start
-    loaded = load(home)
-    return {
-        **loaded,
-        "seconds": seconds + loaded["seconds"],
-        "land": seconds,
-        "load": loaded["seconds"],
-        "segments": landed.segments,
-    }
 
 
 def bare_client(host: str, port: int, queue: str, number: int, prefetch: int) -> Values:

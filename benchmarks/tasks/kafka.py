@@ -1,10 +1,9 @@
-"""Kafka backlog to state, and what it is compared with: the bare client, alone and before a bare DuckDB."""
+"""Filling a Kafka backlog, and what is compared: the bare client, alone and before a bare DuckDB."""
 
 import json
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,13 +12,10 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from assets.keys import order_key
-from assets.landing.land import land
 from benchmarks.shop import messages
-from benchmarks.tasks.pipeline import load
 from benchmarks.tasks.rivals import BARE_STRUCTURE
 from resources.brokers.port import Outgoing
 from resources.brokers.urls import open_broker
-from resources.segments import Landing
 
 Values = dict[str, Any]
 _AT_ONCE = 10_000
@@ -37,24 +33,6 @@ def send(servers: str, topic: str, number: int, partitions: int) -> Values:
     seconds = time.perf_counter() - start
     broker.close()
     return {"seconds": seconds, "messages": number, "bytes": sum(map(len, bodies))}
-
-
-def land_and_load(servers: str, topic: str, home: str) -> Values:
-    """From a backlog to state in one process, as a batch run does it."""
-    landing = Landing(Path(home) / "landing")
-    broker = open_broker(f"kafka://{servers}/{topic}", landing.root / ".origins")
-    start = time.perf_counter()
-    landed = land(broker, landing)
-    seconds = time.perf_counter() - start
-    broker.close()
-    loaded = load(home)
-    return {
-        **loaded,
-        "seconds": seconds + loaded["seconds"],
-        "land": seconds,
-        "load": loaded["seconds"],
-        "segments": landed.segments,
-    }
 
 
 def bare_consumer(servers: str, topic: str, number: int) -> Values:

@@ -1,26 +1,19 @@
-"""RabbitMQ backlogs to state, and the bare clients that read the same and do nothing."""
+"""Filling RabbitMQ backlogs, and the bare clients that read them and do nothing."""
 
 import asyncio
-import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pika
 from rstream import Consumer, MessageContext
 
-from assets.landing.land import land
-from assets.orders.load import load
 from benchmarks.shop import messages
-from benchmarks.tasks.pipeline import warehouse
 from resources.brokers.port import Outgoing
 from resources.brokers.urls import open_broker
-from resources.segments import Landing, Segment
 
 Values = dict[str, Any]
 _PREFETCH = 4_000
 _ACK_EVERY = 1_000
-_LOAD_AT_LEAST = 20_000
 
 
 def send(url: str, number: int) -> Values:
@@ -32,44 +25,6 @@ def send(url: str, number: int) -> Values:
     seconds = time.perf_counter() - start
     broker.close()
     return {"seconds": seconds, "bytes": sum(len(message.body) for message in bodies)}
-
-
-def land_and_load(url: str, home: str) -> Values:
-    """From a backlog to state, loading beside landing, as stream mode does it."""
-    landing = Landing(Path(home) / "landing")
-    broker = open_broker(url, landing.root / ".origins")
-    opened = warehouse(home)
-    landed, is_over = threading.Event(), threading.Event()
-    accepted = waiting = 0
-
-    def load_all() -> None:
-        nonlocal accepted, waiting
-        while not is_over.is_set():
-            landed.wait()
-            landed.clear()
-            waiting = 0
-            accepted += load(opened, Landing(landing.root)).accepted
-        # What landed while it was at work for the last time.
-        accepted += load(opened, Landing(landing.root)).accepted
-
-    def on_segment(segment: Segment) -> None:
-        nonlocal waiting
-        waiting += segment.rows
-        # Under a backlog the batches grow until a load takes a while.
-        if waiting >= _LOAD_AT_LEAST:
-            landed.set()
-
-    loader = threading.Thread(target=load_all)
-    start = time.perf_counter()
-    loader.start()
-    segments = land(broker, landing, on_segment=on_segment).segments
-    seconds_landed = time.perf_counter() - start
-    is_over.set()
-    landed.set()
-    loader.join()
-    seconds = time.perf_counter() - start
-    broker.close()
-    return {"seconds": seconds, "land": seconds_landed, "accepted": accepted, "segments": segments}
 
 
 def bare_select(port: int, queue: str, number: int) -> Values:

@@ -25,6 +25,7 @@ from resources.warehouse.publish import open_copy
 Values = dict[str, Any]
 _TICK_S = 0.02
 _SAMPLE_S = 0.5
+_PARTITIONS = 4
 _LATENCIES = "SELECT epoch_us(occurred_at), load_no FROM store.order_events WHERE load_no > $before"
 
 
@@ -54,12 +55,21 @@ def _has_loaded(health: Path) -> bool:
 
 
 def fill(url: str, messages: int) -> Values:
-    """Publish a burst as fast as the broker takes it."""
+    """Publish a burst as fast as the broker takes it, to a new topic where the broker is Kafka."""
+    if url.startswith("kafka:"):
+        _make_topic(*url.removeprefix("kafka://").split("/"))
     broker = open_broker(url, None)
     for first in range(0, messages, 20_000):
         broker.publish(_orders(first, min(first + 20_000, messages)))
     broker.close()
     return {"messages": messages}
+
+
+def _make_topic(servers: str, topic: str) -> None:
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic(topic, _PARTITIONS, 1)])[topic].result(30)
 
 
 def stream(home: str, url: str, messages: int, limit_s: float) -> Values:

@@ -1,7 +1,8 @@
 """Reports, the readers' copy and merged segments in the stream, at a pace that costs little.
 
 The reports of touched days are recomputed beside the loads, in transactions of their own; publishing holds
-the loads up for as long as it takes. Each is repeated only after a multiple of the time it took.
+the loads up for its checkpoint, and copies beside them. Each is repeated only after a multiple of the time it
+took.
 """
 
 import asyncio
@@ -138,7 +139,9 @@ class MergeTask:
                 if self.state.stop.is_set() or self.state.is_disk_full or not self._merging.is_due():
                     continue
                 work = partial(merge_small_segments, self.warehouse, self.landing, most=_MERGES)
-                self.state.merged += await tried(thread, work, self._merging, "merging segments") or 0
+                gone = await tried(thread, work, self._merging, "merging segments") or 0
+                self.state.merged += gone
+                self.state.notes.merged += gone
 
 
 async def tried(thread: ThreadPoolExecutor, work: Callable[[], _T], turn: Turn, what: str) -> _T | None:

@@ -48,6 +48,7 @@ class Notes:
     days: int = 0
     values: int = 0
     published: int = 0
+    merged: int = 0
 
     def add(self, other: "Notes") -> None:
         """Add another's numbers."""

@@ -78,6 +78,8 @@ def _events(
     if notes.landed:
         numbers = {"messages landed": notes.landed, "segments": notes.segments}
         yield dg.AssetMaterialization("order_messages", metadata=numbers, tags=mode)
+        merged = {"segments merged": notes.merged}
+        yield dg.AssetMaterialization("merged_segments", metadata=merged, tags=mode)
     rows = _rows(settings) if notes.published else {}
     for name, changes in _changed(notes):
         counted = {"dagster/row_count": rows[name]} if name in rows else {}

@@ -5,6 +5,7 @@ in an admin client that asks for a group's offsets while the coordinator is load
 """
 
 import logging
+import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ _log = logging.getLogger(__name__)
 _EVERY_S: Final = 1.0
 _LAST_S: Final = 2.0
 _ANSWER_S: Final = 10.0
+_PAUSE_S: Final = 0.1
+_SETTLING: Final = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -35,12 +44,22 @@ class Group:
         places = [TopicPartition(self.client.topic, p) for p in partitions]
         if not places:
             return {}
-        try:
-            answers = consumer.committed(places, timeout=_ANSWER_S)
-        except KafkaException as error:
-            raise self.client.failure("asking for the group's offsets", error.args[0]) from None
+        answers = self._answers(consumer, places, time.monotonic() + _ANSWER_S)
         self._told = {tp.partition: tp.offset for tp in answers if tp.offset >= 0}
         return dict(self._told)
+
+    def _answers(
+        self, consumer: Consumer, places: list[TopicPartition], deadline: float
+    ) -> list[TopicPartition]:
+        """Ask until the broker has settled who keeps the group, which one that has just started has not."""
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return consumer.committed(places, timeout=max(left, _PAUSE_S))
+            except KafkaException as error:
+                if error.args[0].code() not in _SETTLING or left <= 0:
+                    raise self.client.failure("asking for the group's offsets", error.args[0]) from None
+            time.sleep(_PAUSE_S * (0.5 + random.random()))
 
     def note(self, partition: int, offset: int) -> None:
         """Note the next offset of a partition."""

@@ -4,6 +4,7 @@ Opening and closing costs about 55 ms, which a load of a few hundred messages wo
 connection and lease are kept, until somebody else waits for the lease or nothing was written for a while.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from resources.crashpoints import reached
 from resources.leases import Lease
-from resources.warehouse.warehouse import Warehouse
+from resources.warehouse.warehouse import AUTOCHECKPOINT, Checkpointed, Warehouse
 
 _IDLE_S = 1.0
 
@@ -27,6 +29,7 @@ class _Kept:
     guests: int = 0
     lease: Lease | None = None
     connection: duckdb.DuckDBPyConnection | None = None
+    file: int | None = None
     used_at: float = 0.0
 
 
@@ -83,6 +86,46 @@ class KeptWarehouse(Warehouse):
                 kept.guests -= 1
                 kept.guests_left.notify_all()
 
+    @contextmanager
+    def checkpointed(self) -> Iterator[Checkpointed]:
+        """Lend the file right after a checkpoint; loads go on meanwhile, into the log alone.
+
+        Until the end nobody else opens the file and nothing is checkpointed: DuckDB writes what is new to
+        the log, or to blocks that were free.
+        """
+        kept = self._kept
+        with kept.turn:
+            connection = self._opened()
+            with kept.guests_left:
+                kept.guests_left.wait_for(lambda: kept.guests == 0)
+            try:
+                self.checkpoint(connection)
+                cursor = connection.cursor()
+                cursor.execute("SET wal_autocheckpoint = '1TB'")
+                source = self._source()
+            except BaseException:
+                self._shut()
+                raise
+            with kept.guests_left:
+                kept.guests += 1
+        try:
+            reached("publish.checkpointed")
+            yield source
+        finally:
+            cursor.execute(f"SET wal_autocheckpoint = '{AUTOCHECKPOINT}'")
+            cursor.close()
+            with kept.guests_left:
+                kept.guests -= 1
+                kept.guests_left.notify_all()
+
+    def _source(self) -> Checkpointed:
+        # Closing any descriptor of the file takes DuckDB's lock away from this process: one is kept as long
+        # as the connection.
+        kept = self._kept
+        if kept.file is None:
+            kept.file = os.open(self.path, os.O_RDONLY)
+        return Checkpointed.of(kept.file)
+
     def give_way(self) -> None:
         """Close and release when somebody waits for the lease or nothing was written for a second."""
         kept = self._kept
@@ -129,6 +172,9 @@ class KeptWarehouse(Warehouse):
         if kept.connection is not None:
             kept.connection.close()
             kept.connection = None
+        if kept.file is not None:
+            os.close(kept.file)
+            kept.file = None
 
     def _release(self) -> None:
         kept = self._kept

@@ -1,19 +1,48 @@
 """The warehouse file: opened under a lease, for the length of a `with`, by one process at a time."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
+from resources.crashpoints import reached
 from resources.errors import PermanentError, TransientError
 from resources.leases import Lease
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 # Keys are hashes, and another DuckDB may hash otherwise: what hash() makes of this is kept in the file.
 _HASH_PROBE = "SELECT hash('orders', 1::BIGINT)::VARCHAR"
+AUTOCHECKPOINT = "256MB"
+"""How large DuckDB's log may become before a load pays for a checkpoint."""
 _LARGE_LOG = 96 * 1024 * 1024
 _META = "CREATE TABLE IF NOT EXISTS store.meta (key VARCHAR, value VARCHAR)"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """The file right after a checkpoint, open for reading; the blocks in use within `size` do not change.
+
+    `checksums` are those of its blocks at that moment, when nobody wrote.
+    """
+
+    descriptor: int
+    size: int
+    checksums: "npt.NDArray[np.uint64]"
+
+    @classmethod
+    def of(cls, descriptor: int) -> "Checkpointed":
+        """Return it for an open file, to which nobody writes at this moment."""
+        from resources.warehouse.blocks import checksums
+
+        size = os.fstat(descriptor).st_size
+        return cls(descriptor, size, checksums(descriptor, size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +91,27 @@ class Warehouse:
         finally:
             lease.release()
 
+    @contextmanager
+    def checkpointed(self) -> Iterator["Checkpointed"]:
+        """Write the log into the file, and lend it for reading: what it holds then stays as it is."""
+        with self.leased():
+            connection = self.connect()
+            try:
+                self.checkpoint(connection)
+            finally:
+                connection.close()
+            reached("publish.checkpointed")
+            with self.path.open("rb") as file:
+                yield Checkpointed.of(file.fileno())
+
+    def checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write the log into the file; only for a holder of the lease."""
+        reached("publish.before_checkpoint")
+        connection.execute("FORCE CHECKPOINT")
+        log = self.path.with_name(self.path.name + ".wal")
+        if log.exists() and log.stat().st_size:
+            raise PermanentError(f"{self.path} still has a write-ahead log after its checkpoint: rerun")
+
     def lease(self) -> Lease:
         """Return the lease, which is not taken yet."""
         return Lease(self.path.with_suffix(".lock"), f"the warehouse {self.path}")
@@ -93,7 +143,7 @@ class Warehouse:
         connection.execute("SET TimeZone = 'UTC'")
         # A load must not pay for history: checkpoints happen when publishing.
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-        connection.execute("SET wal_autocheckpoint = '256MB'")
+        connection.execute(f"SET wal_autocheckpoint = '{AUTOCHECKPOINT}'")
         return connection
 
     def _memory_to_open(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from assets.landing.land import land
 from assets.operations.definitions import is_copy_behind
@@ -12,6 +13,7 @@ from assets.orders.load import load
 from assets.reports.refresh import touched_days
 from orchestration.batch import BatchReport, run_batch
 from orchestration.instance import open_instance
+from orchestration.results import number_of
 from resources.errors import TransientError
 from resources.leases import held
 from tests.dagster.shop import Home, event, events
@@ -129,6 +131,37 @@ def test_a_failed_run_is_notified_by_the_batch_itself(home: Home) -> None:
     told = [json.loads(line) for line in home.settings.notifications_file.read_text().splitlines()]
     assert not report.success
     assert {"STEP_FAILURE", "JOB_FAILURE"} <= {notice["event_type"] for notice in told}
+
+
+def test_a_feed_that_is_down_fails_the_batch_after_what_the_others_landed_is_published(home: Home) -> None:
+    home.publish(*events(["o-1"]))
+    # Nobody listens on port 1.
+    url = SecretStr(f"inbox://{home.root}/inbox amqp://127.0.0.1:1/?queue=web")
+    report = run_batch(home.settings.model_copy(update={"broker_url": url}))
+    assert (report.landed, report.loaded, report.is_published) == (1, 1, True)
+    assert home.rows("SELECT orders FROM daily_sales") == [(1,)]
+    (line,) = report.failures
+    assert line.startswith("check every_feed_has_landed of message_ledger: ")
+    assert "127.0.0.1:1" in line
+    with open_instance(home.settings) as instance:
+        (ingest,) = (run for run in instance.get_runs() if run.job_name == "ingest")
+    assert ingest.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_small_segments_are_merged_once_they_are_loaded(home: Home, instance: dg.DagsterInstance) -> None:
+    from orchestration.build import build_definitions
+
+    platform = home.platform
+    for number in range(12):
+        home.publish(event(f"o-{number}"))
+        with platform.broker() as broker:
+            land(broker, platform.landing)
+    load(platform.warehouse, platform.landing)
+    job = build_definitions(home.settings).resolve_job_def("ingest")
+    result = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("merged_segments")])
+    assert number_of(result, "merged_segments", "segments merged") == 12
+    assert [segment.rows for segment in home.platform.landing.segments()] == [12]
+    assert load(platform.warehouse, home.platform.landing).messages == 0
 
 
 def test_a_range_of_partitions_refreshes_exactly_its_days(home: Home, instance: dg.DagsterInstance) -> None:

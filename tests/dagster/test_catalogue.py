@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from assets.contract.tables import TABLES
 from orchestration.build import build_definitions
@@ -20,6 +21,7 @@ GRAPH = {
     "order_events": ["order_messages"],
     "rejected_messages": ["order_messages"],
     "message_ledger": ["order_messages"],
+    "merged_segments": ["message_ledger"],
     "orders": ["order_events"],
     "order_lines": ["order_events"],
     "order_anomalies": ["order_events"],
@@ -49,6 +51,15 @@ def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
 def test_the_graph_is_the_one_that_was_agreed(specs: dict[str, dg.AssetSpec]) -> None:
     found = {k: sorted(dep.asset_key.to_user_string() for dep in spec.deps) for k, spec in specs.items()}
     assert found == GRAPH
+
+
+def test_lineage_starts_at_each_feed_whatever_its_broker(home: Home) -> None:
+    urls = "kafka://h/eu.orders amqp://h/?queue=orders rabbitmq-stream://h/?stream=o stomp://h/queue/a.b"
+    settings = home.settings.model_copy(update={"broker_url": SecretStr(urls)})
+    graph = build_definitions(settings).resolve_asset_graph()
+    found = {key.to_user_string() for key in graph.get(dg.AssetKey("order_messages")).parent_keys}
+    assert len(found - {"order_files"}) == 4
+    assert "feeds/kafka:eu.orders" in found
 
 
 @pytest.mark.parametrize("key", sorted(GRAPH.keys() - FEEDS))
@@ -123,7 +134,8 @@ def test_all_writers_share_pools_and_the_committed_limits_hold(definitions: dg.D
         for node in definitions.resolve_job_def(job).nodes
     }
     assert {pools[name] for name in ("order_files", "order_messages")} == {"landing"}
-    writers = ("load", "daily_reports", "customer_value", "published_copy", "load_checks", "report_checks")
+    writers = ("load", "merged_segments", "daily_reports", "customer_value", "published_copy")
+    writers += ("load_checks", "report_checks")
     assert {pools[name] for name in writers} == {"warehouse"}
     settings = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
     assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "op"}

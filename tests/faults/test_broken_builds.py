@@ -65,13 +65,10 @@ BREAKS = (
         "the broker is told before the segment is written",
         "assets/landing/land.py",
         (
+            ("            self.broker.acknowledge(batch)\n", ""),
             (
-                '            reached("land.before_acknowledge")\n            broker.acknowledge(batch)\n',
-                '            reached("land.before_acknowledge")\n',
-            ),
-            (
-                "            if len(batch.positions):\n",
-                "            broker.acknowledge(batch)\n            if len(batch.positions):\n",
+                "            found.append(batch)\n",
+                "            found.append(batch)\n            self.broker.acknowledge(batch)\n",
             ),
         ),
         (_LEFT_ALONE, _LANDING),

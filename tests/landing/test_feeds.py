@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.landing.land import land_feeds, landed_positions
+from assets.landing.land import LandedFeeds, land_feeds, landed_positions
 from resources.brokers.inbox import Inbox
 from resources.brokers.port import Outgoing
 from resources.errors import TransientError
@@ -41,9 +41,30 @@ class Down(Inbox):
 
 def test_a_feed_that_fails_is_told_after_the_others_have_landed(landing: Landing, tmp_path: Path) -> None:
     brokers = [Down(tmp_path / "a", "tills"), inbox(tmp_path, "web", b"3"), Down(tmp_path / "b", "app")]
-    with pytest.raises(TransientError, match=r"tills is down.*app is down"):
-        land_feeds(brokers, landing)
+    landed = land_feeds(brokers, landing)
+    assert landed.messages == 1
+    assert [line.split(":")[0] for line in landed.failures] == [
+        "the broker of feed tills is down",
+        "the broker of feed app is down",
+    ]
     assert landed_positions(landing, "web") == {"0": 1_000_000_000}
+
+
+def test_a_failure_that_passes_is_tried_again(landing: Landing, tmp_path: Path) -> None:
+    class DownAtFirst(Inbox):
+        """A broker that can be reached the second time."""
+
+        tried = 0
+
+        def watermarks(self) -> dict[str, int]:
+            DownAtFirst.tried += 1
+            if DownAtFirst.tried == 1:
+                raise TransientError("down")
+            return super().watermarks()
+
+    broker = DownAtFirst(tmp_path / "a", "tills")
+    broker.publish([Outgoing(b"1")])
+    assert land_feeds([broker], landing, attempts=2) == LandedFeeds(1, 1, ())
 
 
 def test_one_segment_may_hold_several_partitions(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def switching_modes_takes_in_everything_once(settings: Settings) -> bool:
         assert first.has_loaded(20)
     home = first.home
     brokers = open_brokers(url, settings.broker_memory_dir)
-    land_feeds(brokers, home.landing)
+    assert land_feeds(brokers, home.landing).failures == ()
     for broker in brokers:
         broker.close()
     load(home.warehouse, home.landing)
