@@ -103,7 +103,7 @@ class Decider:
             decided.append((event, self._asked(event, circumstances)))
             if event.incident and event.is_recovery:
                 opened.pop(event.incident, None)
-            elif event.incident:
+            elif event.opens:
                 opened.setdefault(event.incident, event)
         self._keep_open(connection, opened)
         return decided

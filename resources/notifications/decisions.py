@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from resources.notifications.events import DEFAULT_POLICY, Event, Severity
+from resources.notifications.events import DEFAULT_POLICY, GOOD_NEWS, Event, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Circumstances:
 class Engine(Protocol):
     """Decides who hears of an event. Pure; none for an event that no policy matches.
 
-    Recoveries need not be matched: who was told of an opening is told of its recovery by the outbox.
+    Recoveries need not be matched: who was told of an opening is told of its recovery by the outbox. Of a
+    success that ends an incident, who is matched besides hears as of any other success.
     """
 
     def __call__(self, event: Event, circumstances: Circumstances) -> Sequence[Decision]:
@@ -91,4 +92,13 @@ class Everyone:
     def __call__(self, event: Event, circumstances: Circumstances) -> Sequence[Decision]:
         """Return one decision for each channel."""
         del circumstances
-        return [Decision(name, group_key=event.incident) for name in dict.fromkeys(self.channels)]
+        key = kept_apart(event, event.incident)
+        return [Decision(name, group_key=key) for name in dict.fromkeys(self.channels)]
+
+
+def kept_apart(event: Event, group_key: str) -> str:
+    """Return the key of the event's group: good news are grouped among themselves.
+
+    So a success never holds a failure up, nor opens under the key of an incident what nothing will close.
+    """
+    return f"good news|{group_key}" if group_key and event.event_type in GOOD_NEWS else group_key

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
 
 DEFAULT_POLICY = "default"
 """The name under which events go out while there are no policies."""
@@ -49,6 +50,17 @@ class EventType(StrEnum):
     RECORDS_REJECTED = "RECORDS_REJECTED"
     ORDER_EVENT = "ORDER_EVENT"
     NOTIFICATION_DEAD = "NOTIFICATION_DEAD"
+
+
+GOOD_NEWS: Final = frozenset(
+    {
+        EventType.JOB_SUCCESS,
+        EventType.ASSET_MATERIALIZATION_SUCCESS,
+        EventType.ASSET_CHECK_PASSED,
+        EventType.ASSET_FRESHNESS_PASS,
+    }
+)
+"""Facts of health. They break nothing, and may end what is broken."""
 
 
 class Severity(StrEnum):
@@ -121,6 +133,16 @@ class Event:
     is_recovery: bool = False
     targets: Targets = field(default_factory=Targets)
     details: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def opens(self) -> bool:
+        """Whether its incident is open from it on."""
+        return bool(self.incident) and not self.is_recovery and self.event_type not in GOOD_NEWS
+
+    @property
+    def is_mere_recovery(self) -> bool:
+        """Whether it only says that something is over: a success also counts for itself."""
+        return self.is_recovery and self.event_type not in GOOD_NEWS
 
 
 @dataclass(frozen=True, slots=True)

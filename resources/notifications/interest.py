@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from resources.notifications.events import Event, EventType
+from resources.notifications.events import GOOD_NEWS, Event, EventType
 from resources.notifications.policies.matching import Matcher
 from resources.notifications.policies.policy import Policies, Policy
 
-QUIET: Final = frozenset(
-    {
-        EventType.JOB_SUCCESS,
-        EventType.ASSET_MATERIALIZATION_SUCCESS,
-        EventType.ASSET_CHECK_PASSED,
-        EventType.ASSET_FRESHNESS_PASS,
-        EventType.ORDER_EVENT,
-    }
-)
+QUIET: Final = GOOD_NEWS | {EventType.ORDER_EVENT}
 """Facts of health, and orders: recorded only on request."""
 
 

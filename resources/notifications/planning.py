@@ -83,14 +83,17 @@ class Books:
     def plan(self, event: Event, decisions: Sequence[Decision]) -> bool:
         """Plan the deliveries of one event; say whether there are any."""
         targets = {(d.policy, d.channel): d for d in decisions}
+        owed: dict[tuple[str, str], Decision] = {}
         if event.incident and event.is_recovery:
-            targets |= self._owed(event.incident, targets)
-        elif event.incident:
+            owed = self._owed(event.incident, targets)
+        elif event.opens:
             for decision in targets.values():
                 self._open(event.incident, decision)
-        for decision in targets.values():
-            self._deliver(event, _without_the_failed(event, decision))
-        return bool(targets)
+        as_any_other = event if event.is_mere_recovery else replace(event, is_recovery=False)
+        for key, decision in (targets | owed).items():
+            told = event if key in owed else as_any_other
+            self._deliver(told, _without_the_failed(told, decision))
+        return bool(targets or owed)
 
     def _owed(
         self, incident: str, targets: Mapping[tuple[str, str], Decision]

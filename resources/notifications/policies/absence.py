@@ -34,9 +34,8 @@ def due_windows(policies: Iterable[Policy], now: datetime, installed_at: datetim
 
 def fulfils(policy: Policy, event: Event) -> bool:
     """Say whether the event is one that the policy expects."""
-    return (
-        event.event_type in policy.event_types and not event.is_recovery and selected(policy, event) is None
-    )
+    is_asked_for = event.event_type in policy.event_types and not event.is_mere_recovery
+    return is_asked_for and selected(policy, event) is None
 
 
 def absence(window: Window, link: str) -> Event:

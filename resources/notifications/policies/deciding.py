@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from resources.notifications.decisions import Circumstances, Decision
+from resources.notifications.decisions import Circumstances, Decision, kept_apart
 from resources.notifications.events import Event, Severity
 from resources.notifications.policies.matching import Matcher, is_at_least
 from resources.notifications.policies.policy import Grouping, Inhibition, Policies, Policy, Quiet
@@ -21,8 +21,8 @@ class PolicyEngine:
         self.matcher = Matcher(policies.policies)
 
     def __call__(self, event: Event, circumstances: Circumstances) -> Sequence[Decision]:
-        """Return what follows from the event; nothing for a recovery, which follows its opening."""
-        if event.is_recovery:
+        """Return what follows from the event; nothing for a mere recovery, which follows its opening."""
+        if event.is_mere_recovery:
             return []
         return [
             _decision(policy, channel, event, circumstances)
@@ -37,6 +37,7 @@ def _decision(policy: Policy, channel: str, event: Event, circumstances: Circums
     held_until, dropped = _quiet(policy, severity, circumstances.now)
     muted = f"silenced: {silence.reason or silence.silence_id}" if silence else ""
     grouping = policy.grouping
+    group_key = event.incident if grouping is None else _group_key(grouping, event)
     return Decision(
         channel=channel,
         policy=policy.name,
@@ -44,7 +45,7 @@ def _decision(policy: Policy, channel: str, event: Event, circumstances: Circums
         muted=muted or _inhibited(policy, event, circumstances) or dropped,
         muted_until=silence.until if silence else None,
         not_before=held_until,
-        group_key=event.incident if grouping is None else _group_key(grouping, event),
+        group_key=kept_apart(event, group_key),
         group_wait_s=0.0 if grouping is None else grouping.wait_s,
         group_interval_s=_INTERVAL_S if grouping is None else grouping.interval_s,
         tells_recovery=policy.tells_recovery,

@@ -103,7 +103,7 @@ def is_at_least(severity: Severity, least: Severity) -> bool:
 
 
 def _against_kind(policy: Policy, event: Event) -> str | None:
-    if event.is_recovery:
+    if event.is_mere_recovery:
         return None if policy.tells_recovery else "x_recovery is false, and this is a recovery"
     if policy.min_severity is not None and not is_at_least(event.severity, policy.min_severity):
         return f"its severity {event.severity} is below x_min_severity {policy.min_severity}"

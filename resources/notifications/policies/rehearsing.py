@@ -1,6 +1,6 @@
 """What policies would have sent, had they been in force when events were recorded: a rehearsal, pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -42,20 +42,21 @@ class Rehearsal:
         """Decide on events, oldest first."""
         for event in events:
             self.events += 1
-            if event.is_recovery:
-                self._recover(event)
-            else:
-                self._tell(event)
+            told = self._recover(event) if event.is_recovery else []
+            if not event.is_mere_recovery:
+                self._tell(event, told)
 
     def results(self) -> list[Rehearsed]:
         """Return the counts, by policy and channel."""
         return [self.found[key] for key in sorted(self.found)]
 
-    def _tell(self, event: Event) -> None:
-        decisions = self.engine(event, Circumstances(event.occurred_at, open_incidents=dict(self._open)))
-        if not decisions:
+    def _tell(self, event: Event, recovered: Sequence[Rehearsed]) -> None:
+        """Tell all but those that hear of the event as a recovery."""
+        asked = self.engine(event, Circumstances(event.occurred_at, open_incidents=dict(self._open)))
+        decisions = [each for each in asked if self._row(each) not in recovered]
+        if not decisions and not recovered:
             self.unmatched += 1
-        if event.incident:
+        if event.opens:
             self._open.setdefault(event.incident, event)
         for decision in decisions:
             row = self._row(decision)
@@ -64,7 +65,7 @@ class Rehearsal:
             if decision.muted:
                 row.muted += 1
                 continue
-            if event.incident and decision.tells_recovery:
+            if event.opens and decision.tells_recovery:
                 told = self._told.setdefault(event.incident, [])
                 if row not in told:
                     told.append(row)
@@ -73,13 +74,15 @@ class Rehearsal:
             else:
                 row.grouped += 1
 
-    def _recover(self, event: Event) -> None:
+    def _recover(self, event: Event) -> list[Rehearsed]:
+        """Tell those who heard of the opening; return them."""
         self._open.pop(event.incident, None)
         told = self._told.pop(event.incident, [])
-        if not told:
+        if not told and event.is_mere_recovery:
             self.unmatched += 1
         for row in told:
             row.recoveries += 1
+        return told
 
     def _row(self, decision: Decision) -> Rehearsed:
         key = (decision.policy, decision.channel)

@@ -52,6 +52,13 @@ def test_a_recovery_is_left_to_who_was_told_of_the_opening() -> None:
     assert _decided("x_recovery: false", event())[0].tells_recovery is False
 
 
+def test_a_success_that_ends_an_incident_is_still_a_success() -> None:
+    over = event(EventType.JOB_SUCCESS, is_recovery=True, severity=Severity.INFO)
+    (found,) = _decided("x_recovery: false", over)
+    assert found.group_key == "good news|job/ingest"
+    assert _decided("x_min_severity: error", over) == []
+
+
 def test_the_policy_sets_the_severity_and_the_reminders() -> None:
     assert _decided("x_severity: critical", event())[0].severity is Severity.CRITICAL
     assert _decided("", event())[0].severity is None

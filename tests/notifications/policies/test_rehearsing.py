@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from resources.notifications.events import Event
+from resources.notifications.events import Event, EventType
 from resources.notifications.policies.deciding import PolicyEngine
 from resources.notifications.policies.inventing import invented, sample_notice
 from resources.notifications.policies.policy import Policies
@@ -40,6 +40,17 @@ def test_recoveries_follow_those_who_were_told() -> None:
     assert told.results()[0].recoveries == 1
     assert (told.events, told.unmatched) == (3, 1)
     assert _rehearse("x_recovery: false", event(), over).results()[0].recoveries == 0
+
+
+def test_a_success_that_ends_a_failure_is_one_notice_for_each_who_asked() -> None:
+    both = policy("", types="[JOB_FAILURE, JOB_SUCCESS]")
+    wins = replace(policy("", types="[JOB_SUCCESS]"), name="wins")
+    over = event(EventType.JOB_SUCCESS, is_recovery=True)
+    rehearsal = Rehearsal(PolicyEngine(Policies((both, wins))))
+    rehearsal.play([_at(0, event(), "a"), _at(1, over, "b")])
+    found = {row.policy: (row.events, row.notices, row.recoveries) for row in rehearsal.results()}
+    assert found == {"p": (1, 1, 1), "wins": (1, 1, 0)}
+    assert rehearsal.unmatched == 0
 
 
 def test_what_is_muted_is_counted_apart() -> None:
