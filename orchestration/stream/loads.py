@@ -14,7 +14,8 @@ from resources.warehouse.kept import KeptWarehouse
 
 _SHORT_S = 0.2
 _LONG_S = 0.5
-_LEAST_ROWS = 500
+# A load costs a tenth of a second or more however small it is: smaller ones only lose ground to the backlog.
+_LEAST_ROWS = 5_000
 _MOST_ROWS = 40_000
 _LEAST_BYTES = 256 * 1024
 _MOST_BYTES = 16 * 1024 * 1024
@@ -26,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Pace:
-    """How many messages one load takes: as many as it settles in 200 to 500 ms."""
+    """How many messages one load takes under backlog: as many as it settles in 200 to 500 ms, or 5,000."""
 
-    rows: int = 4_000
+    rows: int = _LEAST_ROWS
     bytes_per_row: float = 600.0
 
     @property

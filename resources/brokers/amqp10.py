@@ -5,9 +5,8 @@ as some clients write them; they are taken as they are.
 """
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 KEY_PROPERTY: Final = "key"
 _HEADER, _DELIVERY, _ANNOTATIONS, _PROPERTIES = 0x70, 0x71, 0x72, 0x73
@@ -33,13 +32,12 @@ _U32 = struct.Struct(">I")
 _BEFORE_KEY = b"\x02\xa1\x03key\xa1"
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """The body of a message, its key, and its other properties and headers by name."""
+class Unpacked(NamedTuple):
+    """The body of a message, its key, and its other properties and headers by name, None without any."""
 
     body: bytes
     key: str | None = None
-    headers: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] | None = None
 
 
 def pack(body: bytes, key: str | None) -> bytes:
@@ -100,7 +98,7 @@ def _from_sections(message: bytes) -> Unpacked:
     key = headers.pop(KEY_PROPERTY) if isinstance(headers.get(KEY_PROPERTY), str) else None
     if key is None and headers.get("x-exchange"):
         key = str(headers.get("x-routing-key"))
-    return Unpacked(b"".join(parts), key, headers)
+    return Unpacked(b"".join(parts), key, headers or None)
 
 
 def _value(data: bytes, at: int) -> tuple[Any, int]:

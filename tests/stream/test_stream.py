@@ -120,10 +120,17 @@ def test_a_buffer_is_bounded_by_what_is_taken_out_of_it() -> None:
 
 
 def test_batches_grow_while_loads_are_short_and_shrink_when_they_are_long() -> None:
-    pace = Pace(rows=1_000)
-    pace.learn(1_000, 0.05)
-    assert pace.rows == 1_500
+    pace = Pace(rows=10_000)
+    pace.learn(10_000, 0.05)
+    assert pace.rows == 15_000
     pace.learn(100, 0.05)
-    assert pace.rows == 1_500
-    pace.learn(1_500, 0.9)
-    assert pace.rows == 1_050
+    assert pace.rows == 15_000
+    pace.learn(15_000, 0.9)
+    assert pace.rows == 10_500
+
+
+def test_a_load_that_is_slow_however_small_does_not_shrink_below_what_keeps_up() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.learn(min(pace.rows, 1_000), 0.9)
+    assert pace.rows == 5_000
