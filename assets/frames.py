@@ -21,10 +21,17 @@ def table_from(
     connection: duckdb.DuckDBPyConnection, name: str, rows: nw.LazyFrame[duckdb.DuckDBPyRelation]
 ) -> None:
     """Store the rows of a lazy frame as the temporary table `name`, replacing it."""
-    view = f"{name}_rows"
-    rows.to_native().create_view(view, replace=True)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {view}")
-    connection.execute(f"DROP VIEW {view}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query_of(rows)}")
+
+
+def row_count(made: duckdb.DuckDBPyConnection) -> int:
+    """Return how many rows the statement just executed put into its table."""
+    return int(made.fetchall()[0][0])
+
+
+def query_of(rows: nw.LazyFrame[duckdb.DuckDBPyRelation]) -> str:
+    """Return the query of a lazy frame, over the relations by name."""
+    return rows.to_native().sql_query()
 
 
 def insert_frame(connection: duckdb.DuckDBPyConnection, table: TableSpec, source: str) -> None:

@@ -1,6 +1,7 @@
 """Reading and decoding one batch: all that LOAD can do before it needs the warehouse."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.orders.decode import REJECTS_SCHEMA, Decoded, decode
+from assets.orders.keys import with_keys
 from assets.orders.plan import BatchPlan, Kind
 from assets.orders.rules import EVENTS_SCHEMA, LINES_SCHEMA
 from resources.segments import Landing, Range, Segment
@@ -36,27 +38,36 @@ class Prepared:
         return len(self.places)
 
 
-def prepare(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced) -> Prepared:
+def prepare(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced, workers: Executor) -> Prepared:
     """Read a batch and decode it; messages named in `forced` are rejected for the reason given there.
 
-    Raw bytes are held for a group of segments at a time, so that a large batch needs little memory.
+    Raw bytes are held for a group of segments at a time, one for each of the `workers`, so that a
+    large batch needs little memory.
     """
-    groups = list(_read_groups(landing, plan, max_bytes, forced))
+
+    def decoded(segments: Sequence[Segment]) -> Prepared:
+        return _decoded(_read(landing, segments, plan), plan.kind, max_bytes, forced)
+
+    groups = list(_numbered(workers.map(decoded, _groups(plan.segments))))
+    lines = pa.concat_tables([group.lines for group in groups])
     return Prepared(
         places=pa.concat_tables([group.places for group in groups]),
-        events=pa.concat_tables([group.events for group in groups]),
-        lines=pa.concat_tables([group.lines for group in groups]),
+        events=with_keys(pa.concat_tables([group.events for group in groups]), lines),
+        lines=lines,
         rejects=pa.concat_tables([group.rejects for group in groups]),
         controls=tuple(body for group in groups for body in group.controls),
     )
 
 
-def _read_groups(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced) -> Iterator[Prepared]:
+def _numbered(groups: Iterable[Prepared]) -> Iterator[Prepared]:
+    """Number the messages of all groups in one go: each counts from 0."""
     start = 0
-    for segments in _groups(plan.segments):
-        messages = _read(landing, segments, plan)
-        yield _decoded(messages, start, plan.kind, max_bytes, forced)
-        start += len(messages)
+    for group in groups:
+        places, events, lines, rejects = (
+            _shifted(table, start) for table in (group.places, group.events, group.lines, group.rejects)
+        )
+        yield Prepared(places, events, lines, rejects, group.controls)
+        start += group.messages
 
 
 def _groups(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -79,21 +90,15 @@ def _read(landing: Landing, segments: Sequence[Segment], plan: BatchPlan) -> pa.
     return pa.concat_tables(tables)
 
 
-def _decoded(
-    messages: pa.Table,
-    start: int,
-    kind: Kind,
-    max_bytes: int,
-    forced: Forced,
-) -> Prepared:
+def _decoded(messages: pa.Table, kind: Kind, max_bytes: int, forced: Forced) -> Prepared:
     bodies = messages.column("body")
-    sequence = pa.array(np.arange(start, start + len(messages), dtype=np.int64))
+    sequence = pa.array(np.arange(len(messages), dtype=np.int64))
     places = messages.drop_columns(["body"]).add_column(0, "event_seq", sequence)
     if kind is not Kind.ORDERS:
         return Prepared(places, *_nothing(), tuple(bodies.to_pylist()))
     decoded = _with_forced(decode(bodies, max_bytes=max_bytes), places, forced)
     rejects = decoded.rejects.append_column("body", bodies.take(decoded.rejects["event_seq"]))
-    return Prepared(places, *(_shifted(table, start) for table in (decoded.events, decoded.lines, rejects)))
+    return Prepared(places, decoded.events, decoded.lines, rejects)
 
 
 def _shifted(table: pa.Table, start: int) -> pa.Table:

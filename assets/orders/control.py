@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from assets.orders.batches import Prepared
 from assets.orders.decode import decode
+from assets.orders.keys import with_keys
 from assets.orders.ledger import add_to_ledger, record_reused_ids
 from assets.orders.rejects import Decision, read_decisions
 from assets.orders.settle import settle_events
@@ -76,7 +77,8 @@ def _replay(connection: duckdb.DuckDBPyConnection, landing: Landing, *, load_no:
     numbered = replayed.drop_columns(["body"]).add_column(
         0, "event_seq", pa.array(range(len(replayed)), pa.int64())
     )
-    settle_events(connection, events=decoded.events, lines=decoded.lines, places=numbered, load_no=load_no)
+    events = with_keys(decoded.events, decoded.lines)
+    settle_events(connection, events=events, lines=decoded.lines, places=numbered, load_no=load_no)
     record_reused_ids(connection, landing)
     reached("load.replayed")
     _close(connection, replayed["rejection_id"].take(decoded.events["event_seq"]), Decision.REPLAYED)

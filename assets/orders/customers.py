@@ -7,7 +7,7 @@ taken away (an order moved to another customer, or its times went back) is compu
 import duckdb
 
 from assets.contract.tables import TABLES
-from assets.frames import frame, insert_frame, select_frame, table_from
+from assets.frames import frame, insert_frame, row_count, select_frame, table_from
 from assets.transforms import orders as transforms
 
 _LOST = """
@@ -18,11 +18,8 @@ WHERE is_update AND old_customer_id IS NOT NULL
   AND (customer_id IS DISTINCT FROM old_customer_id
        OR placed_at <> old_placed_at OR occurred_at < old_updated_at)
 """
-_GAINED_ORDERS = """
-CREATE OR REPLACE TEMP TABLE gained_orders AS
-SELECT new_orders.* FROM new_orders
-WHERE customer_id IS NOT NULL AND customer_id NOT IN (SELECT customer_id FROM lost_customers)
-"""
+_GAINED = "load_no = {load_no:d} AND customer_id IS NOT NULL"
+_GAINED_WITHOUT_LOST = _GAINED + " AND customer_id NOT IN (SELECT customer_id FROM lost_customers)"
 # An update that stays with its customer was counted when it was new.
 _UPDATES = """
 CREATE OR REPLACE TEMP TABLE counted_before AS
@@ -52,7 +49,7 @@ CREATE OR REPLACE TEMP TABLE their_rows AS
 SELECT rowid AS row FROM store.orders WHERE customer_key IN (SELECT customer_key FROM lost_customers)
 """
 _MERGED = """
-CREATE OR REPLACE TEMP TABLE merged_customers AS
+CREATE OR REPLACE TEMP VIEW merged_customers AS
 SELECT
     gained.customer_id,
     CASE WHEN is_newer THEN gained.name ELSE known.name END AS name,
@@ -75,22 +72,30 @@ LEFT JOIN counted_before USING (customer_id)
 _DELETE_KNOWN = "DELETE FROM store.customers WHERE rowid IN (SELECT row FROM known_customers)"
 
 
-def update_customers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring `store.customers` up to date with the temporary tables `taking` and `new_orders`.
+def update_customers(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
+    """Bring `store.customers` up to date with the orders of a load, as the temporary table `taking` has them.
 
     To be called after `store.orders` holds the new rows.
     """
-    for statement in (_LOST, _GAINED_ORDERS, _UPDATES):
-        connection.execute(statement)
+    losses = row_count(connection.execute(_LOST))
+    condition = (_GAINED_WITHOUT_LOST if losses else _GAINED).format(load_no=load_no)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW gained_orders AS {select_frame(TABLES['orders'], condition)}"
+    )
+    connection.execute(_UPDATES)
     table_from(connection, "gained", transforms.customers(frame(connection, "gained_orders")))
-    for statement in (_ASKED, _KNOWN_ROWS, _KNOWN, _MERGED):
+    for statement in (_ASKED, _KNOWN_ROWS, _KNOWN, _MERGED, _DELETE_KNOWN):
         connection.execute(statement)
-    _recompute_lost(connection)
-    connection.execute(_DELETE_KNOWN)
-    for rows in ("merged_customers", "recomputed_customers"):
-        insert_frame(
-            connection, TABLES["customers"], f"(SELECT *, hash(customer_id) AS customer_key FROM {rows})"
-        )
+    _insert(connection, "merged_customers")
+    if losses:
+        _recompute_lost(connection)
+        _insert(connection, "recomputed_customers")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    insert_frame(
+        connection, TABLES["customers"], f"(SELECT *, hash(customer_id) AS customer_key FROM {rows})"
+    )
 
 
 def _recompute_lost(connection: duckdb.DuckDBPyConnection) -> None:

@@ -28,6 +28,7 @@ BATCH_BYTES = 320 * 1024 * 1024
 _LARGE_DEAD_LETTERS = 32 * 1024 * 1024
 # DuckDB writes full row groups of 122,880 rows straight to the file, not through its log.
 BATCH_ROWS = 3 * 122_880 // 2
+_DECODERS = 2
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
@@ -71,7 +72,8 @@ def load(
     result = Loaded()
     with (
         warehouse.writing() as connection,
-        ThreadPoolExecutor(1, "decode") as pool,
+        ThreadPoolExecutor(1, "prepare") as pool,
+        ThreadPoolExecutor(_DECODERS, "decode") as decoders,
     ):
         with result.timed("plan"):
             demand_nothing_lost(connection, landing)
@@ -81,12 +83,12 @@ def load(
         upcoming: Future[Prepared] | None = None
         for index, plan in enumerate(plans):
             # The next batch is decoded while this one is settled; at most two are in memory.
-            current = upcoming or pool.submit(prepare, landing, plan, max_bytes, forced)
+            current = upcoming or pool.submit(prepare, landing, plan, max_bytes, forced, decoders)
             with result.timed("decode (waited)"):
                 prepared = current.result()
             upcoming = None
             if index + 1 < len(plans):
-                upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced)
+                upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, decoders)
             _load_batch(connection, landing, plan, prepared, result, max_bytes)
             if on_batch is not None:
                 on_batch(result)

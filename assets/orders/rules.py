@@ -6,6 +6,8 @@ and goes to `judge`.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -40,6 +42,7 @@ _TIMESTAMP_PATTERN: Final = (
 _FIRST_MOMENT, _LAST_MOMENT = np.datetime64("0001-01-02", "us"), np.datetime64("9999-12-30", "us")
 # Below this many ten-thousandths a double still tells that no amount or total can reach 10^12.
 _SAFE_MAGNITUDE: Final = 9e15
+_SHORT: Final = 16
 _Mask = npt.NDArray[np.bool_]
 _Whole = npt.NDArray[np.int64]
 
@@ -130,7 +133,7 @@ class _Checked:
     def _distinct(self, field: Field, texts: pa.Array) -> pa.Array:
         """Read each distinct text by the contract; what it refuses is doubtful and null here."""
         encoded = texts.dictionary_encode()
-        read = [read_text(field.type, text) for text in encoded.dictionary.to_pylist()]
+        read = [_read(field.type, text) for text in encoded.dictionary.to_pylist()]
         values = pa.array(read, pa.int64() if field.type is FieldType.MONEY else pa.string()).take(
             encoded.indices
         )
@@ -149,6 +152,14 @@ class _Checked:
         values = np.asarray(moments)
         self.doubt(~((values >= _FIRST_MOMENT) & (values <= _LAST_MOMENT)))
         return moments
+
+
+def _read(kind: FieldType, text: str) -> str | int | datetime | None:
+    return _read_short(kind, text) if len(text) <= _SHORT else read_text(kind, text)
+
+
+# Amounts come again from one group of messages to the next.
+_read_short: Final = lru_cache(maxsize=1 << 16)(read_text)
 
 
 def _check_lines(orders: _Checked, lines: _Checked, owners: _Whole) -> None:

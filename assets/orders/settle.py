@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from assets.contract.model import STATUSES
 from assets.contract.tables import TABLES
-from assets.frames import frame, insert_frame, table_from
+from assets.frames import frame, insert_frame, query_of, row_count, table_from
 from assets.orders.customers import update_customers
 from assets.transforms import orders as transforms
 
@@ -61,14 +61,9 @@ FROM batch JOIN seen USING (source, event_id)
 """
 _FRESH = "CREATE OR REPLACE TEMP VIEW fresh AS SELECT * FROM batch"
 _FRESH_WITHOUT_REPEATS = _FRESH + " ANTI JOIN repeats USING (event_seq)"
-_CONTENDERS = """
-CREATE OR REPLACE TEMP TABLE contenders AS
-SELECT event_seq, order_id, order_key, version, occurred_at, source, event_id, placed_at, customer_id
-FROM fresh
-"""
 _STORED_ROWS = """
 CREATE OR REPLACE TEMP TABLE stored_rows AS
-SELECT rowid AS row FROM store.orders WHERE order_key IN (SELECT order_key FROM contenders)
+SELECT rowid AS row FROM store.orders WHERE order_key IN (SELECT order_key FROM fresh)
 """
 _STORED = """
 CREATE OR REPLACE TEMP TABLE stored AS
@@ -93,6 +88,76 @@ WHERE stored.order_id IS NULL
               winners.source > stored.source
            OR (winners.source = stored.source AND winners.event_id > stored.event_id)))))
 """
+_CONTENDING = (
+    *("event_seq", "order_id", "order_key", "version", "occurred_at", "source", "event_id"),
+    *("placed_at", "customer_id"),
+)
+_TAKEN = "CREATE OR REPLACE TEMP VIEW taken AS SELECT * FROM batch SEMI JOIN taking USING (event_seq)"
+_DELETE_ORDERS = "DELETE FROM store.orders WHERE rowid IN (SELECT old_row FROM taking WHERE is_update)"
+_OLD_SEEN_ROWS = """
+CREATE OR REPLACE TEMP TABLE seen_rows AS
+SELECT rowid AS row FROM store.order_events WHERE event_key IN (SELECT event_key FROM batch)
+"""
+_SEEN = """
+CREATE OR REPLACE TEMP TABLE seen AS
+SELECT source, event_id, order_id, order_key, feed, partition, position, segment
+FROM store.order_events WHERE rowid IN (SELECT row FROM seen_rows)
+"""
+_REPEATS = """
+CREATE OR REPLACE TEMP TABLE repeats AS
+WITH suspects AS (
+    SELECT event_seq, source, event_id
+    FROM batch
+    SEMI JOIN (SELECT event_key FROM batch GROUP BY event_key HAVING count(*) > 1) USING (event_key)
+), firsts AS (
+    SELECT source, event_id, min(event_seq) AS first_seq, count(*) AS copies
+    FROM suspects GROUP BY source, event_id HAVING count(*) > 1
+)
+SELECT event_seq, source, event_id, first_seq, NULL::VARCHAR AS segment, NULL::BIGINT AS position
+FROM suspects JOIN firsts USING (source, event_id)
+WHERE event_seq > first_seq AND (source, event_id) NOT IN (SELECT (source, event_id) FROM seen)
+UNION ALL
+SELECT event_seq, source, event_id, NULL, seen.segment, seen.position
+FROM batch JOIN seen USING (source, event_id)
+"""
+_FRESH = "CREATE OR REPLACE TEMP VIEW fresh AS SELECT * FROM batch"
+_FRESH_WITHOUT_REPEATS = _FRESH + " ANTI JOIN repeats USING (event_seq)"
+_CONTENDERS = """
+CREATE OR REPLACE TEMP TABLE contenders AS
+SELECT event_seq, order_id, order_key, version, occurred_at, source, event_id, placed_at, customer_id
+FROM fresh
+"""
+_STORED_ROWS = """
+CREATE OR REPLACE TEMP TABLE stored_rows AS
+SELECT rowid AS row FROM store.orders WHERE order_key IN (SELECT order_key FROM fresh)
+"""
+_STORED = """
+CREATE OR REPLACE TEMP TABLE stored AS
+SELECT rowid AS row, order_id, order_key, version, updated_at, source, event_id, customer_id, placed_at,
+       first_load, lines_load
+FROM store.orders WHERE rowid IN (SELECT row FROM stored_rows)
+"""
+# The version guard: an event that arrives late must not overwrite a later state.
+_TAKING = """
+CREATE OR REPLACE TEMP TABLE taking AS
+SELECT winners.*, stored.order_id IS NOT NULL AS is_update,
+       coalesce(stored.first_load, $load_no) AS first_load, stored.lines_load AS old_lines_load,
+       stored.row AS old_row,
+       stored.customer_id AS old_customer_id, stored.placed_at AS old_placed_at,
+       stored.updated_at AS old_updated_at
+FROM winners LEFT JOIN stored USING (order_id)
+WHERE stored.order_id IS NULL
+   OR winners.version > stored.version
+   OR (winners.version = stored.version AND (
+          winners.occurred_at > stored.updated_at
+       OR (winners.occurred_at = stored.updated_at AND (
+              winners.source > stored.source
+           OR (winners.source = stored.source AND winners.event_id > stored.event_id)))))
+"""
+_CONTENDING = (
+    *("event_seq", "order_id", "order_key", "version", "occurred_at", "source", "event_id"),
+    *("placed_at", "customer_id"),
+)
 _TAKEN = "CREATE OR REPLACE TEMP VIEW taken AS SELECT * FROM batch SEMI JOIN taking USING (event_seq)"
 _DELETE_ORDERS = "DELETE FROM store.orders WHERE rowid IN (SELECT old_row FROM taking WHERE is_update)"
 _OLD_LINES = """
@@ -120,15 +185,17 @@ WHERE order_key IN (SELECT order_key FROM stored)
   AND load_no >= (SELECT min(first_load) FROM stored) AND load_no < $load_no
 """
 # Source and event_id only order events of the same version and time, and are costly to read: see _TIED.
+_PAST = """
+CREATE OR REPLACE TEMP TABLE past AS
+SELECT order_key, version, status, occurred_at, content_hash, event_key
+FROM store.order_events WHERE rowid IN (SELECT row FROM history_rows)
+"""
 _HISTORY = """
-CREATE OR REPLACE TEMP TABLE history AS
+CREATE OR REPLACE TEMP VIEW history AS
 SELECT order_id, order_key, version, status, occurred_at, source, event_id, content_hash, event_key FROM fresh
 UNION ALL
 SELECT stored.order_id, order_key, past.version, status, occurred_at, '', '', content_hash, event_key
-FROM (
-    SELECT order_key, version, status, occurred_at, content_hash, event_key
-    FROM store.order_events WHERE rowid IN (SELECT row FROM history_rows)
-) AS past JOIN stored USING (order_key)
+FROM past JOIN stored USING (order_key)
 """
 # An order is beyond doubt when its versions are 1 to n, each once, and no status comes before a lower one.
 # That is most orders, and cheaper to see than what exactly is wrong with the others.
@@ -166,7 +233,7 @@ FROM (
 WHERE doubtful_history.event_key = named.event_key
 """
 _DELETE_ANOMALIES = """
-DELETE FROM store.order_anomalies USING (SELECT DISTINCT order_id, order_key FROM contenders) AS touched
+DELETE FROM store.order_anomalies USING (SELECT order_id, order_key FROM winners) AS touched
 WHERE order_anomalies.order_key = touched.order_key AND order_anomalies.order_id = touched.order_id
   AND anomaly IN ('version_conflict', 'version_gap', 'backward_status')
 """
@@ -182,16 +249,16 @@ def settle_events(
 ) -> tuple[int, int]:
     """Accept the events that are new and fold them; return (accepted, duplicates).
 
-    `events` and `lines` are frames of the decoder; `places` says where each message came from:
-    event_seq, feed, partition, position, received_at, segment. Leaves the temporary tables `batch`,
-    `repeats` (event_seq of each duplicate, and where its first copy is) and `fresh` for the caller.
+    `events` and `lines` are frames of the decoder, the events with their keys; `places` says where each
+    message came from: event_seq, feed, partition, position, received_at, segment. Leaves the relations
+    `batch`, `repeats` (event_seq of each duplicate, and where its first copy is) and `fresh` for the caller.
     """
-    connection.register("placed_events", _placed(events, places))
-    connection.register("decoded_lines", lines)
+    connection.register("batch", _placed(events, places))
+    connection.register("batch_lines", lines)
     connection.register("message_places", places)
-    for statement in (_LINES, _LINE_HASHES, _BATCH, _SEEN_ROWS, _SEEN, _REPEATS):
-        connection.execute(statement)
-    duplicates = _count(connection, "repeats")
+    connection.execute(_SEEN_ROWS)
+    connection.execute(_SEEN)
+    duplicates = row_count(connection.execute(_REPEATS))
     connection.execute(_FRESH_WITHOUT_REPEATS if duplicates else _FRESH)
     accepted = len(events) - duplicates
     if accepted:
@@ -209,47 +276,43 @@ def _placed(events: pa.Table, places: pa.Table) -> pa.Table:
 
 
 def _fold(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
-    connection.execute(_CONTENDERS)
     connection.execute(_STORED_ROWS)
-    connection.execute(_STORED)
-    table_from(connection, "winners", transforms.current_events(frame(connection, "contenders")))
+    updates = row_count(connection.execute(_STORED))
+    contenders = frame(connection, "fresh").select(*_CONTENDING)
+    table_from(connection, "winners", transforms.current_events(contenders))
     connection.execute(_TAKING, {"load_no": load_no})
     connection.execute(_TAKEN)
+    if updates:
+        connection.execute(_OLD_LINES)
+        connection.execute(_DELETE_LINES)
+        connection.execute(_DELETE_ORDERS)
     taken, lines = frame(connection, "taken"), frame(connection, "batch_lines")
-    table_from(connection, "new_orders", transforms.order_rows(taken, lines))
-    table_from(connection, "new_lines", transforms.order_lines(taken, lines))
-    connection.execute(_OLD_LINES)
-    connection.execute(_DELETE_LINES)
-    connection.execute(_DELETE_ORDERS)
     keys = f"hash(order_id) AS order_key, {load_no:d} AS load_no"
-    insert_frame(connection, TABLES["order_lines"], f"(SELECT *, {keys} FROM new_lines)")
+    new_lines = query_of(transforms.order_lines(taken, lines))
+    insert_frame(connection, TABLES["order_lines"], f"(SELECT *, {keys} FROM ({new_lines}))")
+    new_orders = query_of(transforms.order_rows(taken, lines))
     insert_frame(
         connection,
         TABLES["orders"],
-        f"""(SELECT new_orders.*, {keys}, hash(new_orders.customer_id) AS customer_key, taking.first_load,
-                    {load_no:d} AS lines_load FROM new_orders JOIN taking USING (order_id))""",
+        f"""(SELECT made.*, {keys}, hash(made.customer_id) AS customer_key, first_load,
+                    {load_no:d} AS lines_load
+             FROM ({new_orders}) AS made JOIN (SELECT order_id, first_load FROM taking) USING (order_id))""",
     )
-    update_customers(connection)
+    update_customers(connection, load_no)
     connection.execute(_TOUCHED_DAYS, {"load_no": load_no})
     _flag_anomalies(connection, load_no)
 
 
 def _flag_anomalies(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
     connection.execute(_HISTORY_ROWS, {"load_no": load_no})
-    connection.execute(_HISTORY)
-    connection.execute(_DELETE_ANOMALIES)
-    connection.execute(_DOUBTFUL)
-    if not _count(connection, "doubtful"):
+    for statement in (_PAST, _HISTORY, _DELETE_ANOMALIES):
+        connection.execute(statement)
+    if not row_count(connection.execute(_DOUBTFUL)):
         return
     connection.execute(_DOUBTFUL_HISTORY)
-    connection.execute(_TIED)
-    if _count(connection, "tied"):
+    if row_count(connection.execute(_TIED)):
         connection.execute(_NAME_TIED)
     table_from(connection, "flagged", transforms.anomalies(frame(connection, "doubtful_history")))
     insert_frame(
         connection, TABLES["order_anomalies"], "(SELECT *, hash(order_id) AS order_key FROM flagged)"
     )
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])

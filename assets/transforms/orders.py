@@ -27,6 +27,9 @@ def current_events(events: Frame) -> Frame:
     candidates = events.select("order_id", "event_seq", *FOLD_ORDER).with_columns(
         (nw.col("event_seq") * -1).alias("earliness")
     )
+    # Most versions are older ones: cheaper to drop them before anything is sorted.
+    newest = candidates.group_by("order_id").agg(nw.col("version").max())
+    candidates = candidates.join(newest, on=["order_id", "version"], how="semi")
     winners = candidates.filter(is_last_of("order_id", (*FOLD_ORDER, "earliness"), tell_apart="event_seq"))
     return events.join(winners.select("event_seq"), on="event_seq", how="semi")
 
