@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
 from orchestration.alerting import open_alerting
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WATCH_EVERY_S = 15.0
+_FORGET_EVERY_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,11 @@ def _chores(settings: "Settings", outbox: Outbox, dispatcher: Dispatcher, polici
         # From outside: the collector of a location that cannot be loaded does not run.
         look_at_locations(outbox, clock, about)
 
+    def forget() -> None:
+        outbox.prune(clock.now() - timedelta(days=settings.notifications_keep_days))
+
     chores = [
+        Chore("forgetting what was told long ago", _FORGET_EVERY_S, forget),
         Chore("the watch over the daemon", _WATCH_EVERY_S, watch.look),
         Chore("the watch over code locations", _WATCH_EVERY_S, look_at_code),
         Chore("the watch for what is expected", _WATCH_EVERY_S, expected.look),

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     )
     smtp_from: str = Field(default="orders@localhost", description="Address that e-mail comes from.")
     slack_token: SecretStr | None = Field(default=None, description="Token of the Slack bot, xoxb-….")
+    notifications_keep_days: int = Field(
+        default=90, ge=31, description="After so many days what was told is forgotten."
+    )
     metrics_port: int = Field(
         default=9464, ge=0, le=65535, description="Prometheus port of the dispatcher on 127.0.0.1; 0: none."
     )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from resources.notifications.bookkeeping import read_standing, standing_values
 from resources.notifications.database import Database
 from resources.notifications.events import Event, EventType, Facts, Severity, delivery_id, one_line
-from resources.notifications.schema import deliveries, events, standings
+from resources.notifications.schema import deliveries, events, past_events, standings
 
 _ONE_BY_ONE = 10
 _COPIED = ("event_key", "policy", "severity", "thread", "shown_key", "members", "is_resolved")
@@ -76,6 +76,8 @@ def recovered(
 
 def record(connection: sa.Connection, database: Database, event: Event, now: datetime) -> int:
     """Insert the event unless its key is known; return how many are new."""
+    if event.event_type is EventType.ORDER_EVENT and _is_past(connection, event.event_key):
+        return 0
     statement = database.insert(events).values(
         event_key=event.event_key,
         event_type=event.event_type.value,
@@ -85,6 +87,11 @@ def record(connection: sa.Connection, database: Database, event: Event, now: dat
         body=msgspec.json.encode(event).decode(),
     )
     return connection.execute(statement.on_conflict_do_nothing()).rowcount
+
+
+def _is_past(connection: sa.Connection, event_key: str) -> bool:
+    query = sa.select(past_events.c.event_key).where(past_events.c.event_key == event_key)
+    return connection.execute(query).first() is not None
 
 
 def _fall_back(
@@ -140,7 +147,8 @@ def _death(key: str, rows: Sequence[sa.Row[Any]], reason: str, now: datetime) ->
         how_many=f"{len(rows)} notice{'s' if len(rows) > 1 else ''}",
         owners=(),
         next_step="mend the channel, then: orders alerts replay",
-        link="",
+        # What could not be told is where to look meanwhile.
+        link=msgspec.json.decode(row.body, type=Event).facts.link,
     )
     title = f"{facts.how_many} could not be delivered by channel {row.channel}"
     details = {"delivery_id": row.delivery_id, "policy": row.policy, "event_key": row.event_key}

@@ -16,6 +16,7 @@ from resources.notifications.database import Database
 from resources.notifications.decisions import Circumstances, Decision, Engine, Everyone, Silence
 from resources.notifications.digests import reminder
 from resources.notifications.events import Event
+from resources.notifications.hushing import hush
 from resources.notifications.schema import events, incidents, silences, standings
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Decider:
     engine: Engine
     everyone: Everyone
     _opened: dict[str, Event] = field(default_factory=dict, init=False, repr=False)
+    _silences: tuple[Silence, ...] = field(default=(), init=False, repr=False)
 
     def decide_next(self, limit: int, now: datetime) -> int:
         """Decide on the `limit` events recorded first that are undecided; return how many those were.
@@ -74,15 +76,28 @@ class Decider:
                 self._remind(connection, row, circumstances)
         return len(rows)
 
+    def hush(self, now: datetime) -> int:
+        """Mute notices that wait for what a silence covers that has come into force; return how many."""
+        with self.database.reading() as connection:
+            in_force = silences_at(connection, now)
+        before, self._silences = self._silences, in_force
+        if {silence.silence_id for silence in in_force} <= {silence.silence_id for silence in before}:
+            return 0
+        with self.database.writing(alone=True) as connection:
+            opened = dict(self._open_incidents(connection))
+            circumstances = Circumstances(now, in_force, opened)
+            return hush(connection, lambda event: self._asked(event, circumstances), now)
+
     def _remind(self, connection: sa.Connection, row: sa.Row[Any], circumstances: Circumstances) -> None:
         standing, now = read_standing(row), circumstances.now
         opening = circumstances.open_incidents.get(row.incident)
         asked = [] if opening is None else self._asked(opening, circumstances)
         fresh = [d for d in asked if (d.policy, d.channel) == (row.policy, row.channel)]
         decision = replace(fresh[0], group_key=standing.decision.group_key) if fresh else standing.decision
-        again = now + timedelta(seconds=decision.repeat_s) if decision.repeat_s > 0 else None
-        remind_at = decision.muted_until if decision.muted else again
         number = row.reminders + (not decision.muted)
+        is_repeated = decision.repeat_s > 0 and number < decision.repeats
+        again = now + timedelta(seconds=decision.repeat_s) if is_repeated else None
+        remind_at = decision.muted_until if decision.muted else again
         is_this = sa.and_(*(standings.c[name] == getattr(row, name) for name in _STANDING_KEY))
         values = {"remind_at": remind_at, "reminders": number}
         connection.execute(sa.update(standings).where(is_this).values(values))

@@ -7,9 +7,12 @@ what it says: each (event, policy, channel) becomes one delivery.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from resources.notifications.events import DEFAULT_POLICY, GOOD_NEWS, Event, Severity
+
+MOST_REPEATS: Final = 1_000
+"""How often an incident is told again at most, where a policy does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Decision:
 
     An incident's recovery goes to those who were told of its opening when `tells_recovery`, once the
     incident has stayed closed for `recovery_wait_s`; while it stays open it is told again every `repeat_s`
-    (0: never). `fallback_channel` gets the event when this channel has failed for good.
+    (0: never), `repeats` times at most. `fallback_channel` gets the event when this channel has failed
+    for good.
     """
 
     channel: str
@@ -41,6 +45,7 @@ class Decision:
     recovery_wait_s: float = 30.0
     tells_recovery: bool = True
     repeat_s: float = 0.0
+    repeats: int = MOST_REPEATS
     fallback_channel: str = ""
 
 

@@ -75,6 +75,7 @@ def deliver_due(
     decider = outbox.decider(engine or Everyone(names), names)
     while time.monotonic() - begun < budget_s and decider.decide_next(_DECISIONS_AT_ONCE, started):
         continue
+    decider.hush(started)
     lanes = [Lane(outbox, channel, clock, retry, rng or random.Random()) for channel in channels]
     stop = threading.Event()
     due_by = started + timedelta(seconds=ahead_s)
@@ -125,7 +126,7 @@ class Dispatcher:
                 try:
                     now = self.clock.now()
                     decided = decider.decide_next(_DECISIONS_AT_ONCE, now)
-                    decided += decider.remind(now) if is_reminding else 0
+                    decided += decider.hush(now) + decider.remind(now) if is_reminding else 0
                     self._seen_well_at = time.monotonic()
                 except TransientError as error:
                     _log.warning("no decisions for now: %s", error)

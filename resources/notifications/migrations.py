@@ -1,6 +1,7 @@
 """Bring the outbox's tables to this version, from none or from an older one, in one transaction.
 
-Version 1 had no version table, no policies, and deliveries that were pending, delivered or dead.
+Version 1 had no version table, no policies, and deliveries that were pending, delivered or dead. Version 2
+forgot nothing.
 """
 
 import sqlalchemy as sa

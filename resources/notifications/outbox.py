@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from resources import crashpoints
 from resources.clock import Clock, SystemClock
-from resources.notifications import auditing, burying, claims, letters
+from resources.notifications import auditing, burying, claims, letters, pruning
 from resources.notifications.database import Database
 from resources.notifications.deciding import Decider, silences_at
 from resources.notifications.decisions import Engine, Everyone, Silence
@@ -130,7 +130,7 @@ class Outbox:
             return claims.is_due(connection, channel, now)
 
     def silence(self, silence: Silence) -> None:
-        """Keep a silence; it counts for events that are decided from now on."""
+        """Keep a silence; it counts for what is decided from now on, and for what waits unsent."""
         with self._database.writing() as connection:
             connection.execute(
                 sa.insert(silences).values(
@@ -159,6 +159,10 @@ class Outbox:
         """Return deliveries, newest first."""
         with self._database.reading() as connection:
             return letters.read(connection, wanted)
+
+    def prune(self, before: datetime) -> int:
+        """Forget what was settled before a moment; return how many events. Keys of order events are kept."""
+        return pruning.prune(self._database, before)
 
     def replay(self, delivery_ids: Sequence[str] | None = None, *, channel: str | None = None) -> int:
         """Let dead deliveries be due again under their old ids, with all attempts; return how many.

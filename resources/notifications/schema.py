@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
-VERSION: Final = 2
+VERSION: Final = 3
 STATES: Final = ("pending", "delivered", "grouped", "muted", "dead")
 """Every (matched event, policy, channel) is in exactly one of these."""
 
@@ -144,6 +144,12 @@ channels = sa.Table(  # how each channel fares, for all dispatchers alike
     sa.Column("off_reason", sa.Text, nullable=False, default=""),
     sa.Column("tokens", sa.Float, nullable=True),
     sa.Column("tokens_at", UtcDateTime, nullable=True),
+)
+
+past_events = sa.Table(  # keys of events that were forgotten, and must not be recorded again
+    "past_events",
+    metadata,
+    sa.Column("event_key", sa.Text, primary_key=True),
 )
 
 silences = sa.Table(

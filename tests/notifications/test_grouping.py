@@ -10,6 +10,8 @@ from resources.notifications.decisions import Circumstances, Decision, Everyone,
 from resources.notifications.dispatcher import deliver_due
 from resources.notifications.events import Event, EventType, Notice, Severity
 from resources.notifications.outbox import Outbox
+from resources.notifications.policies.deciding import PolicyEngine
+from tests.notifications.policies.samples import policies
 from tests.notifications.samples import T0, RecorderChannel, event, failure, recovery
 
 CHANNELS = ("recorder",)
@@ -199,6 +201,60 @@ def test_quiet_hours_put_off_and_lose_nothing(outbox: Outbox, clock: FrozenClock
     clock.advance(9 * 3600)
     deliver_due(outbox, [channel], clock, engine=engine)
     assert [notice.count for notice in channel.sent] == [3]
+
+
+def test_a_silence_mutes_what_waits_until_it_ends(outbox: Outbox, clock: FrozenClock) -> None:
+    engine = PolicyEngine(
+        policies("""alert_policies:
+- name: p
+  event_types: [JOB_FAILURE]
+  notification_service: {x_console: {}}
+  x_group: {by: [job], wait: 10m}
+""")
+    )
+    channel = RecorderChannel("console")
+    outbox.record([failure(1), failure(2), failure(3, job="other")])
+    deliver_due(outbox, [channel], clock, engine=engine)
+    outbox.silence(Silence("s", {"job": "refresh"}, clock.now(), clock.now() + timedelta(hours=1), "moving"))
+    deliver_due(outbox, [channel], clock, engine=engine)
+    clock.advance(600)
+    deliver_due(outbox, [channel], clock, engine=engine)
+    assert [notice.event.subject for notice in channel.sent] == ["other"]
+    assert (outbox.counts().muted, outbox.audit().is_clean) == (2, True)
+    clock.advance(3_600)
+    decider = outbox.decider(engine, ["console"])
+    decider.remind(clock.now())
+    clock.advance(600)
+    deliver_due(outbox, [channel], clock, engine=engine)
+    assert [notice.event.subject for notice in channel.sent] == ["other", "refresh"]
+
+
+def test_what_was_inhibited_and_is_still_open_is_told_afterwards(outbox: Outbox, clock: FrozenClock) -> None:
+    engine = PolicyEngine(
+        policies("""alert_policies:
+- name: p
+  event_types: [JOB_FAILURE]
+  notification_service: {x_console: {}}
+  x_inhibit: [{event_types: [DAEMON_UNAVAILABLE]}]
+""")
+    )
+    channel = RecorderChannel("console")
+    down = replace(
+        failure(0),
+        event_key="down",
+        event_type=EventType.DAEMON_UNAVAILABLE,
+        incident="daemon",
+        subject="daemon",
+    )
+    up = replace(down, event_key="up", is_recovery=True)
+    decider = outbox.decider(engine, ["console"])
+    for found in (down, failure(1), up):
+        outbox.record([found])
+        decider.decide_next(10, clock.now())
+        clock.advance(61)
+        decider.remind(clock.now())
+        deliver_due(outbox, [channel], clock, engine=engine)
+    assert [notice.event.title for notice in channel.sent] == ["Still open: Job refresh failed"]
 
 
 def test_what_a_channel_gives_up_goes_to_its_fallback_and_is_news_elsewhere(

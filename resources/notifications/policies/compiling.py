@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from resources.notifications.decisions import MOST_REPEATS
 from resources.notifications.events import EventType
 from resources.notifications.policies import parts
 from resources.notifications.policies.assets import AssetGraph
@@ -43,6 +44,7 @@ from resources.notifications.policies.yaml_text import Path
 
 _T = TypeVar("_T")
 _Made = TypeVar("_Made")
+_SHORTEST_REPEAT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class _Compiler:
             fallback=self._fallback(),
             grouping=self._at("x_group", _grouping, written.x_group),
             repeat_s=self._repeat_s(),
+            repeats=written.x_repeat.times if written.x_repeat else MOST_REPEATS,
             inhibitions=tuple(self._inhibition(i, each) for i, each in enumerate(written.x_inhibit)),
             tells_recovery=written.x_recovery,
             expectation=self._at("x_absence", _expectation, written.x_absence),
@@ -260,8 +263,8 @@ def _grouping(written: parts.Group) -> Grouping:
 
 def _repeat(written: parts.Repeat) -> float:
     every_s = seconds_in(written.every)
-    if every_s < 1:
-        raise ValueError("every must be at least 1 s")
+    if every_s < _SHORTEST_REPEAT_S:
+        raise ValueError(f"every must be at least {_SHORTEST_REPEAT_S:g} s")
     return every_s
 
 

@@ -10,6 +10,7 @@ from resources.notifications.policies.policy import Grouping, Inhibition, Polici
 from resources.notifications.policies.silencing import same_as, silenced
 
 _INTERVAL_S = 300.0
+_LOOK_AGAIN_S = 60.0
 
 
 class PolicyEngine:
@@ -34,6 +35,7 @@ class PolicyEngine:
 def _decision(policy: Policy, channel: str, event: Event, circumstances: Circumstances) -> Decision:
     severity = policy.severity or event.severity
     silence = silenced(policy, channel, event, circumstances.silences)
+    inhibited = _inhibited(policy, event, circumstances)
     held_until, dropped = _quiet(policy, severity, circumstances.now)
     muted = f"silenced: {silence.reason or silence.silence_id}" if silence else ""
     grouping = policy.grouping
@@ -42,16 +44,22 @@ def _decision(policy: Policy, channel: str, event: Event, circumstances: Circums
         channel=channel,
         policy=policy.name,
         severity=policy.severity,
-        muted=muted or _inhibited(policy, event, circumstances) or dropped,
-        muted_until=silence.until if silence else None,
+        muted=muted or inhibited or dropped,
+        muted_until=silence.until if silence else _look_again(circumstances.now) if inhibited else None,
         not_before=held_until,
         group_key=kept_apart(event, group_key),
         group_wait_s=0.0 if grouping is None else grouping.wait_s,
         group_interval_s=_INTERVAL_S if grouping is None else grouping.interval_s,
         tells_recovery=policy.tells_recovery,
         repeat_s=policy.repeat_s if event.incident else 0.0,
+        repeats=policy.repeats,
         fallback_channel=policy.fallback,
     )
+
+
+def _look_again(now: datetime) -> datetime:
+    """Return when to see whether what inhibits is over, as nothing tells of it."""
+    return now + timedelta(seconds=_LOOK_AGAIN_S)
 
 
 def _group_key(grouping: Grouping, event: Event) -> str:

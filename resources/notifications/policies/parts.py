@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from resources.notifications.decisions import MOST_REPEATS
 from resources.notifications.events import EventType, Severity
 from resources.notifications.policies.vocabulary import ALIASES
 
@@ -240,9 +241,10 @@ class Group(Part, frozen=True, kw_only=True):
 
 
 class Repeat(Part, frozen=True, kw_only=True):
-    """Tell again while the incident stays open."""
+    """Tell again while the incident stays open, `times` times at most."""
 
     every: Duration
+    times: Annotated[int, Meta(ge=1, le=10_000)] = MOST_REPEATS
 
 
 class Inhibit(Part, frozen=True, kw_only=True):

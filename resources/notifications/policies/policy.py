@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from zoneinfo import ZoneInfo
 
+from resources.notifications.decisions import MOST_REPEATS
 from resources.notifications.events import EventType, Severity
 from resources.notifications.policies.services import ServiceSpec
 from resources.notifications.policies.targets import Target
@@ -69,6 +70,7 @@ class Policy:
     fallback: str = ""
     grouping: Grouping | None = None
     repeat_s: float = 0.0
+    repeats: int = MOST_REPEATS
     inhibitions: tuple[Inhibition, ...] = ()
     tells_recovery: bool = True
     expectation: Expectation | None = None
