@@ -6,6 +6,7 @@ since a rebuilt warehouse is read from its beginning: what was recorded once is 
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,7 +42,7 @@ def _forget_groups(connection: sa.Connection, before: datetime) -> None:
     connection.execute(sa.delete(groups).where(groups.c.next_at < before, is_settled))
 
 
-def _prunable(connection: sa.Connection, before: datetime) -> Sequence[sa.Row[tuple[str, str]]]:
+def _prunable(connection: sa.Connection, before: datetime) -> Sequence[sa.Row[Any]]:
     carrier = deliveries.alias("carrier")
     is_carried_on = sa.exists().where(
         carrier.c.delivery_id == deliveries.c.carried_by, carrier.c.state.not_in(_SETTLED)
@@ -58,7 +59,7 @@ def _prunable(connection: sa.Connection, before: datetime) -> Sequence[sa.Row[tu
     return connection.execute(query.order_by(events.c.seq).limit(_AT_ONCE)).all()
 
 
-def _forget(connection: sa.Connection, found: Sequence[sa.Row[tuple[str, str]]]) -> None:
+def _forget(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> None:
     keys = [row.event_key for row in found]
     if not keys:
         return

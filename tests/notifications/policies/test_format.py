@@ -198,7 +198,7 @@ def test_a_file_that_multiplies_itself_is_refused() -> None:
     assert "split it" in str(check_policies(f"l0: &l0 [x]\n{levels}", "f").errors[0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -209,7 +209,7 @@ _POLICY = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(_POLICY, min_size=1, max_size=6), st.lists(_EVENTS, min_size=1, max_size=6))
 def test_the_index_finds_what_asking_every_policy_finds(written: list[str], events: list[Event]) -> None:
     text = "alert_policies:\n" + "".join(f"- name: p{n}\n{body}" for n, body in enumerate(written))
