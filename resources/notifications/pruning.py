@@ -6,7 +6,6 @@ since a rebuilt warehouse is read from its beginning: what was recorded once is 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -42,7 +41,7 @@ def _forget_groups(connection: sa.Connection, before: datetime) -> None:
     connection.execute(sa.delete(groups).where(groups.c.next_at < before, is_settled))
 
 
-def _prunable(connection: sa.Connection, before: datetime) -> Sequence[sa.Row[Any]]:
+def _prunable(connection: sa.Connection, before: datetime) -> Sequence[tuple[str, str]]:
     carrier = deliveries.alias("carrier")
     is_carried_on = sa.exists().where(
         carrier.c.delivery_id == deliveries.c.carried_by, carrier.c.state.not_in(_SETTLED)
@@ -59,8 +58,8 @@ def _prunable(connection: sa.Connection, before: datetime) -> Sequence[sa.Row[An
     return connection.execute(query.order_by(events.c.seq).limit(_AT_ONCE)).all()
 
 
-def _forget(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> None:
-    keys = [row.event_key for row in found]
+def _forget(connection: sa.Connection, found: Sequence[tuple[str, str]]) -> None:
+    keys = [key for key, _ in found]
     if not keys:
         return
     of_these = sa.select(deliveries.c.delivery_id).where(deliveries.c.event_key.in_(keys))
@@ -71,6 +70,6 @@ def _forget(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> None:
     connection.execute(sa.delete(attempts).where(attempts.c.delivery_id.in_(ids)))
     connection.execute(sa.delete(deliveries).where(deliveries.c.delivery_id.in_(ids)))
     connection.execute(sa.delete(events).where(events.c.event_key.in_(keys)))
-    orders = [{"event_key": row.event_key} for row in found if row.event_type == EventType.ORDER_EVENT]
+    orders = [{"event_key": key} for key, kind in found if kind == EventType.ORDER_EVENT]
     if orders:
         connection.execute(sa.insert(past_events), orders)
