@@ -29,7 +29,10 @@ class BrokerChannel:
         return f"BrokerChannel({self.name!r})"
 
     def send(self, notice: Notice) -> Receipt:
-        """Publish the notice; raises what the broker raises, TransientError for what it does not map."""
+        """Publish the notice; raises TransientError for whatever the broker raises.
+
+        A queue that is missing or a wrong password can be mended while the notice waits.
+        """
         from resources.brokers.port import Outgoing
 
         message = Outgoing(encode(notice, self._source), key=notice.event.subject)
@@ -37,9 +40,12 @@ class BrokerChannel:
             if self._broker is None:
                 self._broker = self._connect()
             self._broker.publish([message])
-        except OrdersError:
+        except TransientError:
             self.close()
             raise
+        except OrdersError as error:
+            self.close()
+            raise TransientError(f"{error}; it will be tried again") from None
         except Exception as error:  # noqa: BLE001 - a client library's own; its text may hold the URL
             self.close()
             raise TransientError(
