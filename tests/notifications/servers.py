@@ -1,14 +1,20 @@
-"""Servers that channels talk to: HTTP that collects and misbehaves on demand, and TLS for both."""
+"""Servers that channels talk to: HTTP and SMTP that collect and misbehave on demand, and TLS for both."""
 
+import asyncio
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 
 import trustme
+from aiosmtpd.smtp import Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,37 @@ def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
+
+
+class PostOffice:
+    """Keeps mails; `answers` are used instead of accepting them, `refused` are recipients it turns away."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []
+        self.answer = "250 OK"
+        self.refused: dict[str, str] = {}
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: object, session: object, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(  # noqa: N802
+        self, server: object, session: object, envelope: Envelope
+    ) -> str:
+        if self.answer == "hang":
+            await asyncio.sleep(30)
+        if not self.answer.startswith("250"):
+            return self.answer
+        content = cast(bytes, envelope.content)
+        self.mails.append(cast(EmailMessage, message_from_bytes(content, policy=default)))
+        self.recipients.append(list(envelope.rcpt_tos))
+        return self.answer
 
 
 @dataclass(frozen=True, slots=True)

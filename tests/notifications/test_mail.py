@@ -1,20 +1,16 @@
 """E-mail keeps the contract, on a real server with TLS and a login."""
 
-import asyncio
 import smtplib
 import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from resources.errors import PermanentError, TransientError
 from resources.notifications.channels.base import Words
@@ -23,41 +19,10 @@ from resources.notifications.events import Notice
 from resources.notifications.port import Channel, Receipt
 from tests.notifications.channel_contract import SECRET, ChannelContract, long_notice
 from tests.notifications.samples import notice
-from tests.notifications.servers import Certificates, certificates
+from tests.notifications.servers import Certificates, PostOffice, certificates
 
 _PASSWORD = f"{SECRET}:/@ %"
 _TO = ("ann@example.com", "bob@example.com")
-
-
-class PostOffice:
-    """Keeps mails; `answers` are used instead of accepting them, `refused` are recipients it turns away."""
-
-    def __init__(self) -> None:
-        """Hold nothing yet."""
-        self.mails: list[EmailMessage] = []
-        self.recipients: list[list[str]] = []
-        self.answer = "250 OK"
-        self.refused: dict[str, str] = {}
-
-    async def handle_RCPT(  # noqa: N802
-        self, server: object, session: object, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if address in self.refused:
-            return self.refused[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(  # noqa: N802
-        self, server: object, session: object, envelope: Envelope
-    ) -> str:
-        if self.answer == "hang":
-            await asyncio.sleep(30)
-        if not self.answer.startswith("250"):
-            return self.answer
-        content = cast(bytes, envelope.content)
-        self.mails.append(cast(EmailMessage, message_from_bytes(content, policy=default)))
-        self.recipients.append(list(envelope.rcpt_tos))
-        return self.answer
 
 
 def _authenticate(server: object, session: object, envelope: object, kind: str, data: Any) -> AuthResult:

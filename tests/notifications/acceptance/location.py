@@ -55,6 +55,13 @@ def crashes() -> dg.AssetCheckResult:
     raise ConnectionError("the warehouse is gone")
 
 
+@dg.asset(group_name="shop", partitions_def=dg.StaticPartitionsDefinition(["eu"]))
+def split() -> None:
+    """Fail while the file `mended` is missing, in each partition."""
+    if not (HOME / "mended").exists():
+        raise LookupError("no file of that day")
+
+
 FRESHNESS = [dg.AssetSpec(name, freshness_policy=STALE) for name in ("fresh", "aging", "stale")]
 
 
@@ -100,7 +107,7 @@ def definitions() -> dg.Definitions:
     """Return the location for the settings of the environment."""
     settings = read_settings()
     return dg.Definitions(
-        assets=[broken, sound, *FRESHNESS],
+        assets=[broken, sound, split, *FRESHNESS],
         asset_checks=[passes, warns, errs, crashes],
         jobs=JOBS,
         sensors=[failing_sensor, *collector_sensors()],

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from orchestration.settings import PROJECT
 from resources.notifications.outbox import Outbox
@@ -22,8 +21,9 @@ from resources.notifications.outbox import Outbox
 STARTING_S = 240.0
 _DAGSTER_YAML = """
 telemetry: {enabled: false}
-# What is queued stays there: runs are executed by the test, in this instance.
-concurrency: {runs: {max_concurrent_runs: 0}}
+# What is tagged so stays in the queue; the daemon launches the rest at once.
+concurrency: {runs: {max_concurrent_runs: 8, tag_concurrency_limits: [{key: held, limit: 0}]}}
+run_queue: {dequeue_interval_seconds: 1}
 sensors: {use_threads: true, num_workers: 4}
 schedules: {use_threads: true, num_workers: 1}
 compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}
@@ -45,37 +45,14 @@ def free_port() -> int:
 
 
 @dataclass
-class Notices:
-    """What the dispatcher delivered to the file channel, each with the moment it was first seen."""
-
-    path: Path
-    seen: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-
-    def look(self) -> None:
-        """Read what is new."""
-        text = self.path.read_text() if self.path.exists() else ""
-        for line in text[: text.rfind("\n") + 1].splitlines():
-            notice = json.loads(line)
-            self.seen.setdefault(notice["id"], (time.monotonic(), notice))
-
-    def all(self) -> list[tuple[float, dict[str, Any]]]:
-        """Return the notices in the order of arrival."""
-        return sorted(self.seen.values(), key=lambda pair: pair[0])
-
-
-@dataclass
 class Stack:
     """Running processes over one home."""
 
     home: Path
+    smtp_url: str
     ui_port: int = field(default_factory=free_port)
     code_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    @property
-    def notices(self) -> Path:
-        """The file of the file channel."""
-        return self.home / "notifications.ndjson"
 
     @property
     def outbox(self) -> Path:
@@ -98,7 +75,9 @@ class Stack:
             "ORDERS_ALERT_POLICIES": str(self.home / "policies.yaml"),
             "DAGSTER_HOME": str(self.dagster_home),
             "FRESHNESS_DAEMON_INTERVAL_SECONDS": "3",
-            "ORDERS_DAEMON_TIMEOUT_S": "60",
+            "ORDERS_DAEMON_TIMEOUT_S": "45",
+            "ORDERS_SMTP_URL": self.smtp_url,
+            "ORDERS_SMTP_FROM": "orders@example.org",
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
         }
@@ -123,16 +102,24 @@ class Stack:
                 start_new_session=True,
             )
 
-    def start_all(self) -> None:
-        """Start everything, and wait until the web server knows the code location."""
+    def start_servers(self) -> None:
+        """Start code server and web server, and wait until the latter answers."""
         workspace = str(self.home / "workspace.yaml")
         code = ("-m", "tests.notifications.acceptance.location", "-d", str(PROJECT))
         self.start("code", "dagster", "api", "grpc", "-p", str(self.code_port), "-h", "127.0.0.1", *code)
         until(lambda: _accepts(self.code_port), STARTING_S, self.logs)
         self.start("web", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self.ui_port), "-w", workspace)
-        self.start("daemon", "dagster._daemon", "run", "-w", workspace)
-        self.start("dispatcher", "orchestration", "dispatch")
         until(lambda: _accepts(self.ui_port), STARTING_S, self.logs)
+
+    def start_daemon(self) -> None:
+        """Start the daemon; what is asked of the web server before, it does in its first round."""
+        self.start("daemon", "dagster._daemon", "run", "-w", str(self.home / "workspace.yaml"))
+
+    def start_dispatcher(self) -> None:
+        """Start the dispatcher, which puts its own `dagster.yaml` in place; the daemon has read ours then."""
+        log = self.home / "daemon.log"
+        until(lambda: "Instance is configured" in log.read_text(), STARTING_S, self.logs)
+        self.start("dispatcher", "orchestration", "dispatch")
 
     def stop(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """End a process and all that it started."""
@@ -141,15 +128,18 @@ class Stack:
             os.killpg(process.pid, number)
         process.wait(timeout=30)
 
-    def ask(self, query: str) -> Any:
-        """Return the data that the web server answers to a GraphQL query."""
+    def ask(self, query: str) -> None:
+        """Put a GraphQL query to the web server, which must not refuse it."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.ui_port}/graphql",
             json.dumps({"query": query}).encode(),
             {"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["data"]
+            told = json.load(answer)
+        assert "errors" not in told, told
+        refusals = [found for found in told["data"].values() if "message" in found]
+        assert not refusals, refusals
 
     def logs(self) -> str:
         """Return the end of every log, for a failed test."""
@@ -173,14 +163,14 @@ def _accepts(port: int) -> bool:
 
 
 @contextmanager
-def running(home: Path, policies: str) -> Iterator[Stack]:
+def running(home: Path, policies: str, smtp_url: str) -> Iterator[Stack]:
     """Run a stack; everything that it started ends with it."""
-    stack = Stack(home)
+    stack = Stack(home, smtp_url)
     stack.prepare(policies)
     (home / "fragile.broken").touch()
     Outbox(stack.outbox).close()  # from here on everything counts
     try:
-        stack.start_all()
+        stack.start_servers()
         yield stack
     finally:
         for name in list(stack.processes):
