@@ -244,8 +244,8 @@ class Kafka:
             enable_partition_eof=True,
         )
         settings["on_commit"] = self._group.on_commit
-        # What waits here is bounded; without it every partition could hold 64 MB.
-        defaults = {"queued.max.messages.kbytes": 65_536, "fetch.queue.backoff.ms": 20}
+        # What waits here is bounded: it counts in the stream's memory, about twice.
+        defaults = {"queued.max.messages.kbytes": 32_768, "fetch.queue.backoff.ms": 20}
         try:
             return Consumer({**defaults, **settings})
         except KafkaException as error:

@@ -185,7 +185,8 @@ class Link:
             Delivery(deliver.delivery_tag, deliver.exchange, deliver.routing_key, properties, body)
         )
         self._received += len(body) + 1
-        if self._has(self._wanted_count, self._wanted_bytes):
+        # Once told is enough: telling takes a lock, which a message in the buffer need not pay for.
+        if not self._news.is_set() and self._has(self._wanted_count, self._wanted_bytes):
             self._news.set()
         if self._received - self._taken > BUFFER_BYTES:
             # Not read is not delivered: the server waits. A pause is short enough for the heartbeats.
