@@ -93,12 +93,13 @@ def collect_and_reconcile(
     about: Surroundings = _NOWHERE,
     budget_s: float = 45.0,
     interest: Interest | None = _NOTHING,
+    limits: Limits = _LIMITS,
 ) -> Reconciled | None:
     """Collect, then read lately's runs again without cursors and count what had been missed.
 
     Returns None when collecting took all the time: then the next reconciliation looks.
     """
-    scene = _scene(instance, outbox, clock, about, budget_s, interest, _LIMITS, None)
+    scene = _scene(instance, outbox, clock, about, budget_s, interest, limits, None)
     _observe(scene, OF_DAGSTER)
     return None if scene.is_late() else reconcile(scene)
 
@@ -186,6 +187,7 @@ def reconciliation_sensor() -> dg.SensorDefinition:
                 clock,
                 about=_about(context, resource),
                 interest=resource.interest(),
+                limits=resource.limits(),
             )
             standing = standing_of(outbox, clock.now())
         told = "no time was left to reconcile"

@@ -8,7 +8,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+# Dagster has no public names for these, and no other way to leave a run in the queue.
+from dagster._core.code_pointer import ModuleCodePointer  # noqa: TID251
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin  # noqa: TID251
+from dagster._core.remote_origin import (  # noqa: TID251
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
 from resources.clock import FrozenClock, SystemClock
+from resources.notifications.condition_facts import Limits
 from resources.notifications.events import Event, EventType
 from resources.notifications.failures import Surroundings
 from resources.notifications.interest import Interest
@@ -197,3 +207,20 @@ def test_reconciliation_waits_when_collecting_took_all_the_time(
     fail(instance)
     outcome: Reconciled | None = collect_and_reconcile(instance, outbox, SystemClock(), budget_s=0.0)
     assert outcome is None
+
+
+def test_the_reconciliation_judges_conditions_as_the_collector_does(
+    instance: dg.DagsterInstance, outbox: Outbox
+) -> None:
+    code = ModuleCodePointer("tests.notifications.pipelines", "job")
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
+    instance.create_run_for_job(
+        pipelines.job(pipelines.sound),
+        status=dg.DagsterRunStatus.QUEUED,
+        remote_job_origin=RemoteJobOrigin(origin, "refresh"),
+        job_code_origin=JobPythonOrigin("refresh", RepositoryPythonOrigin("python", code)),
+    )
+    limits = Limits(queued_runs=1)
+    collect(instance, outbox, SystemClock(), limits=limits)
+    collect_and_reconcile(instance, outbox, SystemClock(), limits=limits)
+    assert told(outbox) == [("RUN_QUEUE_BACKLOG", "run queue", False)]
