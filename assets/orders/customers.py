@@ -7,8 +7,8 @@ taken away (an order moved to another customer, or its times went back) is compu
 import duckdb
 
 from assets.contract.tables import TABLES
-from assets.frames import frame, insert_frame, row_count, select_frame, table_from
-from assets.transforms import orders as transforms
+from assets.frames import insert_frame, row_count, select_frame
+from assets.orders.queries import queries
 
 _LOST = """
 CREATE OR REPLACE TEMP TABLE lost_customers AS
@@ -83,13 +83,13 @@ def update_customers(connection: duckdb.DuckDBPyConnection, load_no: int) -> Non
         f"CREATE OR REPLACE TEMP VIEW gained_orders AS {select_frame(TABLES['orders'], condition)}"
     )
     connection.execute(_UPDATES)
-    table_from(connection, "gained", transforms.customers(frame(connection, "gained_orders")))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gained AS {queries().gained_customers}")
     for statement in (_ASKED, _KNOWN_ROWS, _KNOWN, _MERGED, _DELETE_KNOWN):
         connection.execute(statement)
     _insert(connection, "merged_customers")
     if losses:
         _recompute_lost(connection)
-        _insert(connection, "recomputed_customers")
+        _insert(connection, f"({queries().recomputed_customers})")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
@@ -106,4 +106,3 @@ def _recompute_lost(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE their_orders AS " + select_frame(TABLES["orders"], condition)
     )
-    table_from(connection, "recomputed_customers", transforms.customers(frame(connection, "their_orders")))

@@ -7,7 +7,8 @@ already, else accepted. Accepted events are folded into the current state: the e
 Look-ups go by 64-bit hashes of the keys and by the number of the load, which ascends with the rows, so
 their cost hardly grows with history; strings are compared wherever a hash matches. They find row
 numbers first and store them: a scan that also asks for strings would unpack those of every row, and
-DuckDB 2.0.0 crashed on the nested form.
+DuckDB 2.0.0 crashed on the nested form. What a batch brings is read where it lies, as Arrow tables; only
+what is small and asked for often becomes a temporary table.
 """
 
 import duckdb
@@ -15,24 +16,10 @@ import pyarrow as pa
 
 from assets.contract.model import STATUSES
 from assets.contract.tables import TABLES
-from assets.frames import frame, insert_frame, query_of, row_count, table_from
+from assets.frames import insert_frame, row_count
 from assets.orders.customers import update_customers
-from assets.transforms import orders as transforms
+from assets.orders.queries import queries
 
-_LINES = "CREATE OR REPLACE TEMP TABLE batch_lines AS FROM decoded_lines"
-_LINE_HASHES = """
-CREATE OR REPLACE TEMP TABLE line_hashes AS
-SELECT event_seq, bit_xor(hash(line_number, sku, description, quantity, unit_price, extra)) AS line_hash
-FROM batch_lines GROUP BY event_seq
-"""
-_BATCH = """
-CREATE OR REPLACE TEMP TABLE batch AS
-SELECT e.*, hash(e.source, e.event_id) AS event_key, hash(e.order_id) AS order_key,
-       hash(e.order_id, e.version, e.kind, e.status, e.currency, e.customer_id, e.customer_name,
-            e.customer_email, e.country, e.placed_at, e.shipping, e.discount, e.tax, e.extra, line_hash
-       ) AS content_hash
-FROM placed_events e LEFT JOIN line_hashes USING (event_seq)
-"""
 _SEEN_ROWS = """
 CREATE OR REPLACE TEMP TABLE seen_rows AS
 SELECT rowid AS row FROM store.order_events WHERE event_key IN (SELECT event_key FROM batch)
@@ -88,76 +75,6 @@ WHERE stored.order_id IS NULL
               winners.source > stored.source
            OR (winners.source = stored.source AND winners.event_id > stored.event_id)))))
 """
-_CONTENDING = (
-    *("event_seq", "order_id", "order_key", "version", "occurred_at", "source", "event_id"),
-    *("placed_at", "customer_id"),
-)
-_TAKEN = "CREATE OR REPLACE TEMP VIEW taken AS SELECT * FROM batch SEMI JOIN taking USING (event_seq)"
-_DELETE_ORDERS = "DELETE FROM store.orders WHERE rowid IN (SELECT old_row FROM taking WHERE is_update)"
-_OLD_SEEN_ROWS = """
-CREATE OR REPLACE TEMP TABLE seen_rows AS
-SELECT rowid AS row FROM store.order_events WHERE event_key IN (SELECT event_key FROM batch)
-"""
-_SEEN = """
-CREATE OR REPLACE TEMP TABLE seen AS
-SELECT source, event_id, order_id, order_key, feed, partition, position, segment
-FROM store.order_events WHERE rowid IN (SELECT row FROM seen_rows)
-"""
-_REPEATS = """
-CREATE OR REPLACE TEMP TABLE repeats AS
-WITH suspects AS (
-    SELECT event_seq, source, event_id
-    FROM batch
-    SEMI JOIN (SELECT event_key FROM batch GROUP BY event_key HAVING count(*) > 1) USING (event_key)
-), firsts AS (
-    SELECT source, event_id, min(event_seq) AS first_seq, count(*) AS copies
-    FROM suspects GROUP BY source, event_id HAVING count(*) > 1
-)
-SELECT event_seq, source, event_id, first_seq, NULL::VARCHAR AS segment, NULL::BIGINT AS position
-FROM suspects JOIN firsts USING (source, event_id)
-WHERE event_seq > first_seq AND (source, event_id) NOT IN (SELECT (source, event_id) FROM seen)
-UNION ALL
-SELECT event_seq, source, event_id, NULL, seen.segment, seen.position
-FROM batch JOIN seen USING (source, event_id)
-"""
-_FRESH = "CREATE OR REPLACE TEMP VIEW fresh AS SELECT * FROM batch"
-_FRESH_WITHOUT_REPEATS = _FRESH + " ANTI JOIN repeats USING (event_seq)"
-_CONTENDERS = """
-CREATE OR REPLACE TEMP TABLE contenders AS
-SELECT event_seq, order_id, order_key, version, occurred_at, source, event_id, placed_at, customer_id
-FROM fresh
-"""
-_STORED_ROWS = """
-CREATE OR REPLACE TEMP TABLE stored_rows AS
-SELECT rowid AS row FROM store.orders WHERE order_key IN (SELECT order_key FROM fresh)
-"""
-_STORED = """
-CREATE OR REPLACE TEMP TABLE stored AS
-SELECT rowid AS row, order_id, order_key, version, updated_at, source, event_id, customer_id, placed_at,
-       first_load, lines_load
-FROM store.orders WHERE rowid IN (SELECT row FROM stored_rows)
-"""
-# The version guard: an event that arrives late must not overwrite a later state.
-_TAKING = """
-CREATE OR REPLACE TEMP TABLE taking AS
-SELECT winners.*, stored.order_id IS NOT NULL AS is_update,
-       coalesce(stored.first_load, $load_no) AS first_load, stored.lines_load AS old_lines_load,
-       stored.row AS old_row,
-       stored.customer_id AS old_customer_id, stored.placed_at AS old_placed_at,
-       stored.updated_at AS old_updated_at
-FROM winners LEFT JOIN stored USING (order_id)
-WHERE stored.order_id IS NULL
-   OR winners.version > stored.version
-   OR (winners.version = stored.version AND (
-          winners.occurred_at > stored.updated_at
-       OR (winners.occurred_at = stored.updated_at AND (
-              winners.source > stored.source
-           OR (winners.source = stored.source AND winners.event_id > stored.event_id)))))
-"""
-_CONTENDING = (
-    *("event_seq", "order_id", "order_key", "version", "occurred_at", "source", "event_id"),
-    *("placed_at", "customer_id"),
-)
 _TAKEN = "CREATE OR REPLACE TEMP VIEW taken AS SELECT * FROM batch SEMI JOIN taking USING (event_seq)"
 _DELETE_ORDERS = "DELETE FROM store.orders WHERE rowid IN (SELECT old_row FROM taking WHERE is_update)"
 _OLD_LINES = """
@@ -169,6 +86,12 @@ WHERE order_key IN (SELECT order_key FROM taking WHERE is_update)
 _DELETE_LINES = """
 DELETE FROM store.order_lines
 WHERE order_id IN (SELECT order_id FROM taking WHERE is_update) AND rowid IN (SELECT row FROM old_lines)
+"""
+_NEW_LINES = "(SELECT *, hash(order_id) AS order_key, {no:d} AS load_no FROM ({query}))"
+_NEW_ORDERS = """
+(SELECT made.*, hash(order_id) AS order_key, hash(made.customer_id) AS customer_key, first_load,
+        {no:d} AS load_no, {no:d} AS lines_load
+ FROM ({query}) AS made JOIN (SELECT order_id, first_load FROM taking) USING (order_id))
 """
 _TOUCHED_DAYS = """
 INSERT INTO store.touched_days
@@ -278,26 +201,15 @@ def _placed(events: pa.Table, places: pa.Table) -> pa.Table:
 def _fold(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
     connection.execute(_STORED_ROWS)
     updates = row_count(connection.execute(_STORED))
-    contenders = frame(connection, "fresh").select(*_CONTENDING)
-    table_from(connection, "winners", transforms.current_events(contenders))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE winners AS {queries().winners}")
     connection.execute(_TAKING, {"load_no": load_no})
     connection.execute(_TAKEN)
     if updates:
         connection.execute(_OLD_LINES)
         connection.execute(_DELETE_LINES)
         connection.execute(_DELETE_ORDERS)
-    taken, lines = frame(connection, "taken"), frame(connection, "batch_lines")
-    keys = f"hash(order_id) AS order_key, {load_no:d} AS load_no"
-    new_lines = query_of(transforms.order_lines(taken, lines))
-    insert_frame(connection, TABLES["order_lines"], f"(SELECT *, {keys} FROM ({new_lines}))")
-    new_orders = query_of(transforms.order_rows(taken, lines))
-    insert_frame(
-        connection,
-        TABLES["orders"],
-        f"""(SELECT made.*, {keys}, hash(made.customer_id) AS customer_key, first_load,
-                    {load_no:d} AS lines_load
-             FROM ({new_orders}) AS made JOIN (SELECT order_id, first_load FROM taking) USING (order_id))""",
-    )
+    insert_frame(connection, TABLES["order_lines"], _NEW_LINES.format(query=queries().lines, no=load_no))
+    insert_frame(connection, TABLES["orders"], _NEW_ORDERS.format(query=queries().orders, no=load_no))
     update_customers(connection, load_no)
     connection.execute(_TOUCHED_DAYS, {"load_no": load_no})
     _flag_anomalies(connection, load_no)
@@ -312,7 +224,8 @@ def _flag_anomalies(connection: duckdb.DuckDBPyConnection, load_no: int) -> None
     connection.execute(_DOUBTFUL_HISTORY)
     if row_count(connection.execute(_TIED)):
         connection.execute(_NAME_TIED)
-    table_from(connection, "flagged", transforms.anomalies(frame(connection, "doubtful_history")))
     insert_frame(
-        connection, TABLES["order_anomalies"], "(SELECT *, hash(order_id) AS order_key FROM flagged)"
+        connection,
+        TABLES["order_anomalies"],
+        f"(SELECT *, hash(order_id) AS order_key FROM ({queries().anomalies}))",
     )
