@@ -89,6 +89,8 @@ def load(
             upcoming = None
             if index + 1 < len(plans):
                 upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, decoders)
+            # What decoding freed is kept by its thread otherwise, a share of memory for each.
+            pa.default_memory_pool().release_unused()
             _load_batch(connection, landing, plan, prepared, result, max_bytes)
             if on_batch is not None:
                 on_batch(result)
