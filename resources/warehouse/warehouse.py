@@ -124,7 +124,7 @@ class Warehouse:
         """Open the file; only for a holder of the lease."""
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self._memory_to_open(),
-            "preserve_insertion_order": True,
+            "preserve_insertion_order": False,
             "temp_directory": str(self.path.with_suffix(".tmp")),
         }
         if self.threads is not None:
