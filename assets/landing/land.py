@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -88,7 +89,9 @@ class _Pipe:
                 return
             self._settle()
             if batches:
-                self._batches, self._writing = batches, thread.submit(self._append, batches)
+                # What is logged there names the run, as here.
+                self._batches = batches
+                self._writing = thread.submit(copy_context().run, self._append, batches)
         self._settle()
 
     def _read(self, missing: dict[str, int], timeout_s: float) -> list[Batch]:

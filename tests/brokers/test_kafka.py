@@ -125,15 +125,21 @@ def test_retention_that_overtakes_a_reader_stops_its_partition_while_it_reads(to
     delivered = 0
     with closing(topic.open()) as broker:
         broker.resume({})
-        retention_takes(topic, 0, before=8)
-        to_partition(topic, 0, b"later")
 
-        def is_stopped() -> bool:
+        def is_reading() -> bool:
             nonlocal delivered
             batch = broker.poll(max_bytes=1, timeout_s=0.2)
             delivered += 0 if batch is None else len(batch.positions)
+            return delivered > 0
+
+        def is_stopped() -> bool:
+            is_reading()
             return bool(broker.stopped())
 
+        # A reader that has asked for nothing yet would begin where retention ends, and rightly so.
+        eventually(is_reading, "it reads")
+        retention_takes(topic, 0, before=8)
+        to_partition(topic, 0, b"later")
         eventually(is_stopped, "it stops")
         assert f"retention took {8 - delivered}" in broker.stopped()[0]
         assert broker.poll(max_bytes=1, timeout_s=0.2) is None

@@ -1,6 +1,6 @@
 """Kill -9 of collectors and dispatchers at random moments, an outage, and a fifth of all answers faulty.
 
-By default a few hundred events and ten kills; `make faults` takes 10,000 events and 200 kills on each store,
+By default a hundred events and eight kills; `make faults` takes 10,000 events and 200 kills on each store,
 and ORDERS_FAULTS_EVENTS=100000 as many as that says.
 """
 
@@ -14,8 +14,8 @@ from resources.notifications.outbox import Outbox
 from tests.notifications.killing import Scene, Webhook, serving
 
 IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
-EVENTS = int(os.environ.get("ORDERS_FAULTS_EVENTS") or (10_000 if IS_FULL else 300))
-KILLS = 200 if IS_FULL else 10
+EVENTS = int(os.environ.get("ORDERS_FAULTS_EVENTS") or (10_000 if IS_FULL else 120))
+KILLS = 200 if IS_FULL else 8
 OUTAGE_S = 20.0 if IS_FULL else 1.0
 DRAIN_S = 3_000 if IS_FULL else 150
 
