@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from resources.errors import PermanentError
 from resources.segments import Landing, Range, Segment
 
+_FIRST_ROWS = 61_440
 _log = logging.getLogger(__name__)
 
 
@@ -137,6 +138,8 @@ def _count_rows(landing: Landing, segment: Segment, span: Range, first: int, las
 def _cut(
     found: Iterable[tuple[Segment, list[Range], bool]], batch_bytes: int, batch_rows: int
 ) -> Iterator[BatchPlan]:
+    # Nothing is settled while the first batch is decoded, so it is no large one.
+    limit = min(batch_rows, _FIRST_ROWS)
     plan: BatchPlan | None = None
     for segment, ranges, is_partial in found:
         kind = _kind(segment)
@@ -145,10 +148,11 @@ def _cut(
             # One decision segment at a time, so that a rebuild settles them as they were settled first.
             or kind is Kind.DECISIONS
             or plan.body_bytes + segment.body_bytes > batch_bytes
-            or plan.rows + segment.rows > batch_rows
+            or plan.rows + segment.rows > limit
         )
         if plan is not None and is_full:
             yield plan
+            limit = batch_rows
         if plan is None or is_full:
             plan = BatchPlan(kind)
         plan.segments.append(segment)
