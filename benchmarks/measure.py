@@ -27,6 +27,8 @@ class Outcome:
 
 def run(task: str, **arguments: object) -> Outcome:
     """Run `module.function` of `benchmarks.tasks` in a new process; raises RuntimeError when it fails."""
+    # What the task before left to be written is not for this one to wait for.
+    os.sync()
     command = [sys.executable, "-m", "benchmarks.worker", task, json.dumps(arguments, default=str)]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=output)
