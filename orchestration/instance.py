@@ -10,10 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from orchestration.settings import PROJECT, Settings, read_settings
 from resources.errors import PermanentError
+from resources.leases import held
 
 _VARIABLE = "DAGSTER_HOME"
 _OPENING_TIMEOUT_S = 60.0
@@ -42,19 +42,15 @@ def create_instance(settings: Settings) -> Path:
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the instance under ORDERS_HOME, which wins over a DAGSTER_HOME of the environment.
 
-    Raises PermanentError when Dagster cannot open it.
+    Raises PermanentError when Dagster cannot open it, TransientError when another process takes too long
+    to do so.
     """
     home = prepare_home(settings)
     os.environ[_VARIABLE] = str(home)
     try:
         # The first to open it makes the tables; two at once leave a schema that Dagster refuses from then on.
-        with FileLock(home / ".opening.lock", timeout=_OPENING_TIMEOUT_S):
+        with held(home / "opening.lock", _OPENING_TIMEOUT_S, "the Dagster instance"):
             instance = dg.DagsterInstance.get()
-    except Timeout as error:
-        raise PermanentError(
-            f"another process is opening the Dagster instance in {home} for {_OPENING_TIMEOUT_S:.0f} s: "
-            f"see who holds {home / '.opening.lock'}, then rerun"
-        ) from error
     except dg.DagsterError as error:
         raise PermanentError(
             f"the Dagster instance in {settings.dagster_home} cannot be opened "

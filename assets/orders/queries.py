@@ -29,11 +29,11 @@ _RELATIONS = {
     "batch_lines": LINES_SCHEMA,
     "doubtful_history": _HISTORY,
 }
-CONTENDING = (
+# What of an event the fold, and what follows from it, look at.
+_CONTENDING = (
     *("event_seq", "order_id", "order_key", "version", "occurred_at", "source", "event_id"),
     *("placed_at", "customer_id"),
 )
-"""What of an event the fold and what follows from it look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def queries() -> Queries:
             connection.execute(f"CREATE VIEW {name} AS {select_frame(TABLES['orders'])}")
         taken, lines = frame(connection, "taken"), frame(connection, "batch_lines")
         return Queries(
-            winners=query_of(transforms.current_events(frame(connection, "fresh").select(*CONTENDING))),
+            winners=query_of(transforms.current_events(frame(connection, "fresh").select(*_CONTENDING))),
             orders=query_of(transforms.order_rows(taken, lines)),
             lines=query_of(transforms.order_lines(taken, lines)),
             gained_customers=query_of(transforms.customers(frame(connection, "gained_orders"))),

@@ -11,10 +11,13 @@ from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import trustme
+from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
+
+from resources.servers.processes import free_ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +187,14 @@ def certificates() -> Certificates:
     client = ssl.create_default_context()
     authority.configure_trust(client)
     return Certificates(authority, server, client)
+
+
+@contextmanager
+def mail_server_for(office: PostOffice, kind: type[Controller] = Controller, **options: Any) -> Iterator[int]:
+    """Run an SMTP server that gives its mails to `office`, and lend its port."""
+    controller = kind(office, hostname="127.0.0.1", port=free_ports(1)[0], **options)
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()

@@ -1,7 +1,6 @@
 """E-mail keeps the contract, on a real server with TLS and a login."""
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +18,7 @@ from resources.notifications.events import Notice
 from resources.notifications.port import Channel, Receipt
 from tests.notifications.channel_contract import SECRET, ChannelContract, long_notice
 from tests.notifications.samples import notice
-from tests.notifications.servers import Certificates, PostOffice, certificates
+from tests.notifications.servers import Certificates, PostOffice, certificates, mail_server_for
 
 _PASSWORD = f"{SECRET}:/@ %"
 _TO = ("ann@example.com", "bob@example.com")
@@ -30,12 +29,6 @@ def _authenticate(server: object, session: object, envelope: object, kind: str, 
         isinstance(data, LoginPassword) and data.login == b"orders" and data.password == _PASSWORD.encode()
     )
     return AuthResult(success=right, handled=right)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +46,15 @@ def office() -> PostOffice:
 @pytest.fixture
 def url(office: PostOffice, certificate: Certificates, tmp_path: Path) -> Iterator[str]:
     """Run the server with STARTTLS and a login, and lend its URL."""
-    controller = Controller(
+    with mail_server_for(
         office,
-        hostname="127.0.0.1",
-        port=_free_port(),
         tls_context=certificate.server,
         require_starttls=True,
         auth_required=True,
         authenticator=_authenticate,
         auth_exclude_mechanism=["CRAM-MD5"],
-    )
-    controller.start()
-    try:
-        yield _url("smtp", controller.port, certificate, tmp_path)
-    finally:
-        controller.stop()
+    ) as port:
+        yield _url("smtp", port, certificate, tmp_path)
 
 
 def _url(scheme: str, port: int, certificate: Certificates, folder: Path, more: str = "") -> str:
@@ -159,13 +146,8 @@ class TestMail(ChannelContract):
 
 
 def test_tls_from_the_start_is_spoken(office: PostOffice, certificate: Certificates, tmp_path: Path) -> None:
-    port = _free_port()
-    controller = _Tls(office, hostname="127.0.0.1", port=port, ssl_context=certificate.server)
-    controller.start()
-    try:
+    with mail_server_for(office, _Tls, ssl_context=certificate.server) as port:
         _channel(f"smtps://127.0.0.1:{port}?cafile={certificate.ca_file(tmp_path)}").send(notice())
-    finally:
-        controller.stop()
     assert len(office.mails) == 1
 
 
@@ -181,15 +163,11 @@ class _Tls(Controller):
 
 
 def test_a_server_that_offers_no_tls_gets_no_mail(office: PostOffice) -> None:
-    controller = Controller(office, hostname="127.0.0.1", port=_free_port())
-    controller.start()
-    try:
+    with mail_server_for(office) as port:
         with pytest.raises(TransientError):
-            _channel(f"smtp://127.0.0.1:{controller.port}").send(notice())
+            _channel(f"smtp://127.0.0.1:{port}").send(notice())
         assert office.mails == []
-        _channel(f"smtp://127.0.0.1:{controller.port}?starttls=no").send(notice())
-    finally:
-        controller.stop()
+        _channel(f"smtp://127.0.0.1:{port}?starttls=no").send(notice())
     assert len(office.mails) == 1
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiosmtpd.controller import Controller
 from standardwebhooks.webhooks import Webhook
 
 from orchestration.settings import PROJECT
@@ -21,8 +20,8 @@ from resources.notifications.events import EventType
 from resources.notifications.letters import Wanted
 from resources.notifications.outbox import Outbox
 from resources.notifications.policies.vocabulary import UNOBSERVED
-from tests.notifications.acceptance.stack import STARTING_S, Stack, free_port, running, until
-from tests.notifications.servers import Collector, PostOffice, certificates
+from tests.notifications.acceptance.stack import STARTING_S, Stack, running, until
+from tests.notifications.servers import Collector, PostOffice, certificates, mail_server_for
 
 _KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 _SERVICES = (
@@ -180,18 +179,8 @@ class Scene:
 def _post_office(folder: Path) -> Iterator[tuple[PostOffice, str]]:
     """Run an SMTP server that demands STARTTLS; yield what it keeps, and its URL."""
     office, certificate = PostOffice(), certificates()
-    controller = Controller(
-        office,
-        hostname="127.0.0.1",
-        port=free_port(),
-        tls_context=certificate.server,
-        require_starttls=True,
-    )
-    controller.start()
-    try:
-        yield office, f"smtp://127.0.0.1:{controller.port}?cafile={quote(str(certificate.ca_file(folder)))}"
-    finally:
-        controller.stop()
+    with mail_server_for(office, tls_context=certificate.server, require_starttls=True) as port:
+        yield office, f"smtp://127.0.0.1:{port}?cafile={quote(str(certificate.ca_file(folder)))}"
 
 
 @pytest.fixture
