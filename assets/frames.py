@@ -4,12 +4,21 @@ The one place that turns money from whole ten-thousandths into DECIMAL and back.
 together from names of the contract's tables, never from values.
 """
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
 import duckdb
 import narwhals as nw
+import polars as pl
+import pyarrow as pa
 
 from assets.contract.tables import TableSpec
 
 MONEY_TYPE = "DECIMAL(18,4)"
+_NOTHING_MORE: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
+_EMPTY: Final[dict[str, pl.DataFrame]] = {}
 
 
 def frame(connection: duckdb.DuckDBPyConnection, relation: str) -> nw.LazyFrame[duckdb.DuckDBPyRelation]:
@@ -21,31 +30,45 @@ def table_from(
     connection: duckdb.DuckDBPyConnection, name: str, rows: nw.LazyFrame[duckdb.DuckDBPyRelation]
 ) -> None:
     """Store the rows of a lazy frame as the temporary table `name`, replacing it."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query_of(rows)}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows.to_native().sql_query()}")
 
 
-def row_count(made: duckdb.DuckDBPyConnection) -> int:
-    """Return how many rows the statement just executed put into its table."""
-    return int(made.fetchall()[0][0])
+def in_memory(table: pa.Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """Return an Arrow table, or some of its columns, as a frame in memory; texts are copied."""
+    frame = pl.from_arrow(table if columns is None else table.select(list(columns)))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
-def query_of(rows: nw.LazyFrame[duckdb.DuckDBPyRelation]) -> str:
-    """Return the query of a lazy frame, over the relations by name."""
-    return rows.to_native().sql_query()
+def collected(rows: nw.LazyFrame[pl.LazyFrame]) -> pl.DataFrame:
+    """Return the rows of a lazy frame in memory."""
+    return rows.to_native().collect()
 
 
 def insert_frame(connection: duckdb.DuckDBPyConnection, table: TableSpec, source: str) -> None:
     """Append the rows of `source`, a relation with the table's column names and money as integers."""
+    connection.execute(_insertion(table, source, _NOTHING_MORE))
+
+
+def insert_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: TableSpec,
+    given: pl.DataFrame | pa.Table,
+    more: Mapping[str, str] = _NOTHING_MORE,
+) -> None:
+    """Append rows in memory, money as integers; `more` has SQL for the columns that they lack."""
+    execute(connection, _insertion(table, "given", more), given)
+
+
+def _insertion(table: TableSpec, source: str, more: Mapping[str, str]) -> str:
     columns = [column.name for column in table.all_columns]
     values = [
         f"({column.name}::DECIMAL(18,0) * 0.0001)::{MONEY_TYPE}"
         if column.sql_type == MONEY_TYPE
-        else column.name
+        else more.get(column.name, column.name)
         for column in table.all_columns
     ]
-    connection.execute(
-        f"INSERT INTO store.{table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source}"
-    )
+    return f"INSERT INTO store.{table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source}"
 
 
 def select_frame(table: TableSpec, condition: str = "true") -> str:
@@ -57,3 +80,45 @@ def select_frame(table: TableSpec, condition: str = "true") -> str:
         for column in table.all_columns
     ]
     return f"SELECT {', '.join(values)} FROM store.{table.name} WHERE {condition}"
+
+
+def execute(
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    given: pl.DataFrame | pa.Table,
+    parameters: Mapping[str, object] = _NO_PARAMETERS,
+) -> None:
+    """Execute a statement that reads the rows in memory under the name `given`."""
+    # DuckDB finds the variable by its name: for a small batch that is cheaper than to make a view of it.
+    given = _as_arrow(given)
+    connection.execute(statement, dict(parameters))
+
+
+def numbers_of(
+    connection: duckdb.DuckDBPyConnection,
+    table: TableSpec,
+    condition: str,
+    given: pl.DataFrame | pa.Table,
+) -> pa.Table:
+    """Return the row numbers (`row`) of a table's rows for which a condition over `given` holds.
+
+    What the rows hold is for `rows_at`: a scan that also asks for texts would unpack those of every row, and
+    DuckDB 2.0.0 crashed on the nested form.
+    """
+    given = _as_arrow(given)
+    query = f"SELECT rowid AS row FROM store.{table.name} WHERE {condition}"
+    return pa.table(connection.execute(query).fetchnumpy())
+
+
+def rows_at(connection: duckdb.DuckDBPyConnection, query: str, given: pa.Table) -> pl.DataFrame:
+    """Return what a query finds in the rows whose numbers (`row`) are in `given`."""
+    if len(given) or query not in _EMPTY:
+        found = in_memory(connection.sql(query).to_arrow_table())
+        _EMPTY.setdefault(query, found.clear())
+        return found
+    # Mostly nothing is found, which is known without another query.
+    return _EMPTY[query]
+
+
+def _as_arrow(rows: pl.DataFrame | pa.Table) -> pa.Table:
+    return rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows

@@ -18,10 +18,11 @@ HANGING_TARGET_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many failures are drained, how many are timed one by one, and repeats."""
+    """How many failures are drained, timed one by one, and made by runs with the hook; and repeats."""
 
     failures: int = 10_000
     single: int = 200
+    hooked: int = 100
     repeats: int = 3
 
 
@@ -31,6 +32,7 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
     bare: list[Outcome] = []
     calm: list[Outcome] = []
     hanging: list[Outcome] = []
+    hooked: list[Outcome] = []
     with _sink() as port:
         for repeat in range(plan.repeats):
             for outcomes, task, more in (
@@ -38,15 +40,21 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
                 (bare, "bare", {"number": plan.failures}),
                 (calm, "latency", {"number": plan.single, "hanging": False}),
                 (hanging, "latency", {"number": plan.single, "hanging": True}),
+                (hooked, "hooked", {"number": plan.hooked}),
             ):
                 home = tempfile.mkdtemp(dir=work)
                 outcomes.append(run(f"notifications.{task}", home=home, port=port, **more))
             say(f"repeat {repeat + 1} of {plan.repeats}")
-    return _report(plan, ours, bare, calm, hanging)
+    return _report(plan, ours, bare, calm, hanging, hooked)
 
 
 def _report(
-    plan: Plan, ours: list[Outcome], bare: list[Outcome], calm: list[Outcome], hanging: list[Outcome]
+    plan: Plan,
+    ours: list[Outcome],
+    bare: list[Outcome],
+    calm: list[Outcome],
+    hanging: list[Outcome],
+    hooked: list[Outcome],
 ) -> Report:
     if any(outcome.values["delivered"] != plan.failures for outcome in [*ours, *bare]):
         raise RuntimeError("not every failure was delivered")
@@ -56,6 +64,8 @@ def _report(
     report.add("bare httpx posts the same in", middle(bare) * scale, "s")
     report.add("against bare httpx", middle(bare) / middle(ours), "times")
     report.add("recording them", middle(ours, "record") * scale, "s")
+    report.add("exception in a step to channel, p50", middle(hooked, "p50"), "s", target=P50_TARGET_S)
+    report.add("exception in a step to channel, p99", middle(hooked, "p99"), "s", target=P99_TARGET_S)
     report.add("record to channel, p50", middle(calm, "p50"), "s", target=P50_TARGET_S)
     report.add("record to channel, p99", middle(calm, "p99"), "s", target=P99_TARGET_S)
     added = middle(hanging, "p50") - middle(calm, "p50")

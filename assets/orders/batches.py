@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.orders.decode import REJECTS_SCHEMA, Decoded, decode
+from assets.orders.fold import winners_of
 from assets.orders.keys import with_keys
 from assets.orders.plan import BatchPlan, Kind
 from assets.orders.rules import EVENTS_SCHEMA, LINES_SCHEMA
@@ -22,13 +24,15 @@ Forced = dict[tuple[str, str, int], tuple[str, str]]
 class Prepared:
     """A decoded batch: `places` row by row, event_seq being the row number; raw bytes only of rejects.
 
-    `places` has event_seq, feed, partition, position, received_at, segment; `rejects` the columns of
-    `REJECTS_SCHEMA` and body; `controls` the bodies of a batch of decisions or observations.
+    `places` has event_seq, feed, partition, position, received_at, segment; `events` the columns of the
+    decoder and of `KEYS_SCHEMA`; `winners` the event_seq of those that win their orders; `rejects` the
+    columns of `REJECTS_SCHEMA` and body; `controls` the bodies of a batch of decisions or observations.
     """
 
     places: pa.Table
     events: pa.Table
     lines: pa.Table
+    winners: pl.Series
     rejects: pa.Table
     controls: tuple[bytes, ...] = ()
 
@@ -45,29 +49,49 @@ def prepare(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced, w
     large batch needs little memory.
     """
 
-    def decoded(segments: Sequence[Segment]) -> Prepared:
-        return _decoded(_read(landing, segments, plan), plan.kind, max_bytes, forced)
+    def decoded(segments: Sequence[Segment]) -> _Group:
+        group = _decoded(_read(landing, segments, plan), plan.kind, max_bytes, forced)
+        # What decoding freed is kept by its thread otherwise, a share of memory for each.
+        pa.default_memory_pool().release_unused()
+        return group
 
     groups = list(_numbered(workers.map(decoded, _groups(plan.segments))))
-    lines = pa.concat_tables([group.lines for group in groups])
-    return Prepared(
-        places=pa.concat_tables([group.places for group in groups]),
-        events=with_keys(pa.concat_tables([group.events for group in groups]), lines),
-        lines=lines,
+    batch = prepared_events(
+        *(
+            pa.concat_tables([getattr(group, name) for group in groups])
+            for name in ("places", "events", "lines")
+        )
+    )
+    return replace(
+        batch,
         rejects=pa.concat_tables([group.rejects for group in groups]),
         controls=tuple(body for group in groups for body in group.controls),
     )
 
 
-def _numbered(groups: Iterable[Prepared]) -> Iterator[Prepared]:
+def prepared_events(places: pa.Table, events: pa.Table, lines: pa.Table) -> Prepared:
+    """Return decoded events as a batch without rejects."""
+    return Prepared(places, with_keys(events, lines), lines, winners_of(events), _nothing()[2])
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    places: pa.Table
+    events: pa.Table
+    lines: pa.Table
+    rejects: pa.Table
+    controls: tuple[bytes, ...] = ()
+
+
+def _numbered(groups: Iterable[_Group]) -> Iterator[_Group]:
     """Number the messages of all groups in one go: each counts from 0."""
     start = 0
     for group in groups:
         places, events, lines, rejects = (
             _shifted(table, start) for table in (group.places, group.events, group.lines, group.rejects)
         )
-        yield Prepared(places, events, lines, rejects, group.controls)
-        start += group.messages
+        yield _Group(places, events, lines, rejects, group.controls)
+        start += len(places)
 
 
 def _groups(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -90,15 +114,15 @@ def _read(landing: Landing, segments: Sequence[Segment], plan: BatchPlan) -> pa.
     return pa.concat_tables(tables)
 
 
-def _decoded(messages: pa.Table, kind: Kind, max_bytes: int, forced: Forced) -> Prepared:
+def _decoded(messages: pa.Table, kind: Kind, max_bytes: int, forced: Forced) -> _Group:
     bodies = messages.column("body")
     sequence = pa.array(np.arange(len(messages), dtype=np.int64))
     places = messages.drop_columns(["body"]).add_column(0, "event_seq", sequence)
     if kind is not Kind.ORDERS:
-        return Prepared(places, *_nothing(), tuple(bodies.to_pylist()))
+        return _Group(places, *_nothing(), tuple(bodies.to_pylist()))
     decoded = _with_forced(decode(bodies, max_bytes=max_bytes), places, forced)
     rejects = decoded.rejects.append_column("body", bodies.take(decoded.rejects["event_seq"]))
-    return Prepared(places, decoded.events, decoded.lines, rejects)
+    return _Group(places, decoded.events, decoded.lines, rejects)
 
 
 def _shifted(table: pa.Table, start: int) -> pa.Table:

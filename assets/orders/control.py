@@ -5,10 +5,10 @@ import json
 import duckdb
 import pyarrow as pa
 
-from assets.orders.batches import Prepared
+from assets.frames import execute
+from assets.orders.batches import Prepared, prepared_events
 from assets.orders.decode import decode
-from assets.orders.keys import with_keys
-from assets.orders.ledger import add_to_ledger, record_reused_ids
+from assets.orders.ledger import add_to_ledger, counted, record_reused_ids
 from assets.orders.rejects import Decision, read_decisions
 from assets.orders.settle import settle_events
 from resources.crashpoints import reached
@@ -23,16 +23,7 @@ ORDER BY decided.row
 """
 _CLOSE = """
 UPDATE store.rejected_messages SET state = $state
-WHERE state = 'open' AND rejection_id IN (SELECT rejection_id FROM closing)
-"""
-_MOVE = """
-SELECT feed, partition, 0, 1, 0, -1 FROM fresh
-UNION ALL
-SELECT feed, partition, 0, 0, 1, -1 FROM repeats JOIN message_places USING (event_seq)
-"""
-_OWN = """
-SELECT feed, partition, count(*) AS landed, count(*) AS accepted, 0, 0
-FROM control_places GROUP BY feed, partition
+WHERE state = 'open' AND rejection_id IN (SELECT rejection_id FROM given)
 """
 _MISSING = "missing_in_source"
 
@@ -77,12 +68,15 @@ def _replay(connection: duckdb.DuckDBPyConnection, landing: Landing, *, load_no:
     numbered = replayed.drop_columns(["body"]).add_column(
         0, "event_seq", pa.array(range(len(replayed)), pa.int64())
     )
-    events = with_keys(decoded.events, decoded.lines)
-    settle_events(connection, events=events, lines=decoded.lines, places=numbered, load_no=load_no)
-    record_reused_ids(connection, landing)
+    settled = settle_events(connection, prepared_events(numbered, decoded.events, decoded.lines), load_no)
+    record_reused_ids(connection, landing, settled.repeats)
     reached("load.replayed")
     _close(connection, replayed["rejection_id"].take(decoded.events["event_seq"]), Decision.REPLAYED)
-    add_to_ledger(connection, _MOVE)
+    add_to_ledger(
+        connection,
+        counted(settled.fresh, accepted=1, rejected=-1),
+        counted(settled.repeats, duplicates=1, rejected=-1),
+    )
 
 
 def apply_observations(connection: duckdb.DuckDBPyConnection, prepared: Prepared) -> tuple[int, int, int]:
@@ -106,12 +100,10 @@ def apply_observations(connection: duckdb.DuckDBPyConnection, prepared: Prepared
 
 
 def _count_own(connection: duckdb.DuckDBPyConnection, prepared: Prepared) -> None:
-    connection.register("control_places", prepared.places)
-    add_to_ledger(connection, _OWN)
+    add_to_ledger(connection, counted(prepared.places, landed=1, accepted=1))
 
 
 def _close(
     connection: duckdb.DuckDBPyConnection, rejections: pa.ChunkedArray | pa.Array, state: Decision
 ) -> None:
-    connection.register("closing", pa.table({"rejection_id": rejections}))
-    connection.execute(_CLOSE, {"state": state})
+    execute(connection, _CLOSE, pa.table({"rejection_id": rejections}), {"state": state})

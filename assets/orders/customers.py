@@ -4,105 +4,86 @@ Counts and extremes take a new order without looking back. Only a customer from 
 taken away (an order moved to another customer, or its times went back) is computed anew from orders.
 """
 
+from typing import Final
+
 import duckdb
+import narwhals as nw
+import polars as pl
 
-from assets.contract.tables import TABLES
-from assets.frames import insert_frame, row_count, select_frame
-from assets.orders.queries import queries
+from assets.contract.tables import CUSTOMERS, ORDERS
+from assets.frames import collected, execute, insert_rows, numbers_of, rows_at, select_frame
+from assets.transforms import orders as transforms
 
-_LOST = """
-CREATE OR REPLACE TEMP TABLE lost_customers AS
-SELECT DISTINCT old_customer_id AS customer_id, hash(old_customer_id) AS customer_key
-FROM taking
-WHERE is_update AND old_customer_id IS NOT NULL
-  AND (customer_id IS DISTINCT FROM old_customer_id
-       OR placed_at <> old_placed_at OR occurred_at < old_updated_at)
-"""
-_GAINED = "load_no = {load_no:d} AND customer_id IS NOT NULL"
-_GAINED_WITHOUT_LOST = _GAINED + " AND customer_id NOT IN (SELECT customer_id FROM lost_customers)"
-# An update that stays with its customer was counted when it was new.
-_UPDATES = """
-CREATE OR REPLACE TEMP TABLE counted_before AS
-SELECT customer_id, count(*) AS orders
-FROM taking
-WHERE is_update AND customer_id = old_customer_id
-  AND customer_id NOT IN (SELECT customer_id FROM lost_customers)
-GROUP BY customer_id
-"""
-# Row numbers are stored before they are used: DuckDB 2.0.0 crashed on the nested form of these look-ups.
-_ASKED = """
-CREATE OR REPLACE TEMP TABLE asked_customers AS
-SELECT customer_id FROM gained UNION SELECT customer_id FROM lost_customers
-"""
-_KNOWN_ROWS = """
-CREATE OR REPLACE TEMP TABLE known_rows AS
-SELECT rowid AS row FROM store.customers
-WHERE customer_key IN (SELECT hash(customer_id) FROM asked_customers)
-"""
-_KNOWN = """
-CREATE OR REPLACE TEMP TABLE known_customers AS
-SELECT rowid AS row, * FROM store.customers
-WHERE customer_id IN (SELECT customer_id FROM asked_customers) AND rowid IN (SELECT row FROM known_rows)
-"""
-_THEIR_ROWS = """
-CREATE OR REPLACE TEMP TABLE their_rows AS
-SELECT rowid AS row FROM store.orders WHERE customer_key IN (SELECT customer_key FROM lost_customers)
-"""
-_MERGED = """
-CREATE OR REPLACE TEMP VIEW merged_customers AS
-SELECT
-    gained.customer_id,
-    CASE WHEN is_newer THEN gained.name ELSE known.name END AS name,
-    CASE WHEN is_newer THEN gained.email ELSE known.email END AS email,
-    CASE WHEN is_newer THEN gained.country ELSE known.country END AS country,
-    least(gained.first_order_at, known.first_order_at) AS first_order_at,
-    greatest(gained.last_order_at, known.last_order_at) AS last_order_at,
-    (gained.order_count - coalesce(counted_before.orders, 0) + coalesce(known.order_count, 0)) AS order_count,
-    CASE WHEN is_newer THEN gained.profile_at ELSE known.profile_at END AS profile_at,
-    CASE WHEN is_newer THEN gained.profile_order_id ELSE known.profile_order_id END AS profile_order_id
-FROM (
-    SELECT gained.*, known.customer_id IS NULL OR gained.profile_at > known.profile_at
-        OR (gained.profile_at = known.profile_at
-            AND gained.profile_order_id >= known.profile_order_id) AS is_newer
-    FROM gained LEFT JOIN known_customers AS known USING (customer_id)
-) AS gained
-LEFT JOIN known_customers AS known USING (customer_id)
-LEFT JOIN counted_before USING (customer_id)
-"""
-_DELETE_KNOWN = "DELETE FROM store.customers WHERE rowid IN (SELECT row FROM known_customers)"
+_THEIRS: Final = "customer_key IN (SELECT hash(customer_id) FROM given)"
+_KNOWN: Final = "SELECT rowid AS row, * FROM store.customers WHERE rowid IN (SELECT row FROM given)"
+_DELETE_KNOWN: Final = "DELETE FROM store.customers WHERE rowid IN (SELECT row FROM given)"
+_ORDERS: Final = select_frame(ORDERS, "rowid IN (SELECT row FROM given)")
+_MORE: Final = {"customer_key": "hash(customer_id)"}
+_PROFILE: Final = ("name", "email", "country", "profile_at", "profile_order_id")
 
 
-def update_customers(connection: duckdb.DuckDBPyConnection, load_no: int) -> None:
-    """Bring `store.customers` up to date with the orders of a load, as the temporary table `taking` has them.
+def update_customers(
+    connection: duckdb.DuckDBPyConnection, taking: pl.DataFrame, orders: pl.DataFrame
+) -> None:
+    """Bring `store.customers` up to date with the orders of a load.
 
-    To be called after `store.orders` holds the new rows.
+    `orders` are their new rows, which `store.orders` holds already; `taking` has order_id, customer_id,
+    placed_at and occurred_at of each, and with `old_` before their names those of the state that it replaced.
     """
-    losses = row_count(connection.execute(_LOST))
-    condition = (_GAINED_WITHOUT_LOST if losses else _GAINED).format(load_no=load_no)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW gained_orders AS {select_frame(TABLES['orders'], condition)}"
-    )
-    connection.execute(_UPDATES)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE gained AS {queries().gained_customers}")
-    for statement in (_ASKED, _KNOWN_ROWS, _KNOWN, _MERGED, _DELETE_KNOWN):
-        connection.execute(statement)
-    _insert(connection, "merged_customers")
-    if losses:
-        _recompute_lost(connection)
-        _insert(connection, f"({queries().recomputed_customers})")
+    lost = _lost(taking)
+    is_lost = pl.col("customer_id").is_in(lost.implode())
+    gained = _customers_of(orders.filter(~is_lost) if len(lost) else orders)
+    # An update that stays with its customer was counted when it was new.
+    stays = (pl.col("customer_id") == pl.col("old_customer_id")) & ~is_lost
+    counted = taking.filter(stays).group_by("customer_id").agg(pl.len().cast(pl.Int64).alias("counted"))
+    known = _taken_out(connection, pl.concat([gained["customer_id"], lost]).to_frame())
+    insert_rows(connection, CUSTOMERS, _merged(gained, known, counted), _MORE)
+    if len(lost):
+        insert_rows(connection, CUSTOMERS, _customers_of(_orders_of(connection, lost.to_frame())), _MORE)
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
-    insert_frame(
-        connection, TABLES["customers"], f"(SELECT *, hash(customer_id) AS customer_key FROM {rows})"
+def _customers_of(orders: pl.DataFrame) -> pl.DataFrame:
+    return collected(transforms.customers(nw.from_native(orders.lazy())))
+
+
+def _lost(taking: pl.DataFrame) -> pl.Series:
+    is_taken_away = (
+        pl.col("customer_id").ne_missing(pl.col("old_customer_id"))
+        | (pl.col("placed_at") != pl.col("old_placed_at"))
+        | (pl.col("occurred_at") < pl.col("old_occurred_at"))
+    )
+    replaced = taking.filter(pl.col("old_customer_id").is_not_null() & is_taken_away)
+    return replaced["old_customer_id"].unique().alias("customer_id")
+
+
+def _taken_out(connection: duckdb.DuckDBPyConnection, customers: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of some customers (customer_id), as far as they are known, and delete them."""
+    found = rows_at(connection, _KNOWN, numbers_of(connection, CUSTOMERS, _THEIRS, customers))
+    known = found.join(customers, on="customer_id", how="semi")
+    if len(known):
+        execute(connection, _DELETE_KNOWN, known.select("row"))
+    return known
+
+
+def _merged(gained: pl.DataFrame, known: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
+    """Return the customers with what they gained; `counted` is how much of that was counted before."""
+    beside = gained.join(known, on="customer_id", how="left", suffix="_known")
+    beside = beside.join(counted, on="customer_id", how="left")
+    at, known_at = pl.col("profile_at"), pl.col("profile_at_known")
+    is_newer = (
+        known_at.is_null()
+        | (at > known_at)
+        | ((at == known_at) & (pl.col("profile_order_id") >= pl.col("profile_order_id_known")))
+    )
+    return beside.select(
+        "customer_id",
+        *(pl.when(is_newer).then(name).otherwise(f"{name}_known").alias(name) for name in _PROFILE),
+        pl.min_horizontal("first_order_at", "first_order_at_known"),
+        pl.max_horizontal("last_order_at", "last_order_at_known"),
+        pl.col("order_count") - pl.col("counted").fill_null(0) + pl.col("order_count_known").fill_null(0),
     )
 
 
-def _recompute_lost(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute(_THEIR_ROWS)
-    condition = (
-        "customer_id IN (SELECT customer_id FROM lost_customers) AND rowid IN (SELECT row FROM their_rows)"
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE their_orders AS " + select_frame(TABLES["orders"], condition)
-    )
+def _orders_of(connection: duckdb.DuckDBPyConnection, customers: pl.DataFrame) -> pl.DataFrame:
+    found = rows_at(connection, _ORDERS, numbers_of(connection, ORDERS, _THEIRS, customers))
+    return found.join(customers, on="customer_id", how="semi")

@@ -28,8 +28,6 @@ ORDER BY event_seq
 def with_keys(events: pa.Table, lines: pa.Table) -> pa.Table:
     """Return the events, which ascend by event_seq, with the columns of `KEYS_SCHEMA` behind theirs."""
     with _hasher().cursor() as connection:
-        connection.register("events", events)
-        connection.register("lines", lines)
         keys = connection.sql(_KEYS).to_arrow_table()
     for field in KEYS_SCHEMA:
         events = events.append_column(field, keys[field.name])

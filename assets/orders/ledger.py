@@ -2,73 +2,69 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 import duckdb
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.frames import execute, in_memory
 from resources.segments import Landing, Range
 
 _log = logging.getLogger(__name__)
-_COUNTS = """
-SELECT feed, partition, 0 AS landed, 1 AS accepted, 0 AS duplicates, 0 AS rejected FROM fresh
-UNION ALL
-SELECT feed, partition, 0, 0, 1, 0 FROM repeats JOIN message_places USING (event_seq)
-UNION ALL
-SELECT feed, partition, 0, 0, 0, 1 FROM new_rejects
-"""
-_REPEATS = """
-SELECT r.source, r.event_id, coalesce(s.order_id, first.order_id) AS order_id,
-       again.feed, again.partition, again.position,
-       coalesce(s.feed, first.feed) AS first_feed, coalesce(s.partition, first.partition) AS first_partition,
-       coalesce(s.position, first.position) AS first_position
-FROM repeats r
-JOIN batch again USING (event_seq)
-LEFT JOIN seen s ON s.source = r.source AND s.event_id = r.event_id
-LEFT JOIN batch first ON first.event_seq = r.first_seq
+_PLACE: Final = {"feed": pl.String, "partition": pl.String}
+_NUMBERS: Final = ("landed", "accepted", "duplicates", "rejected")
+_ADD: Final = f"""
+MERGE INTO store.message_ledger AS ledger USING given AS more USING (feed, partition)
+WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = ledger.{name} + more.{name}" for name in _NUMBERS)}
+WHEN NOT MATCHED THEN INSERT BY NAME
 """
 _INSERT_REUSED = """
 INSERT INTO store.order_anomalies (order_id, anomaly, detail, order_key)
-SELECT DISTINCT order_id, 'id_reused', detail, hash(order_id) FROM reused
+SELECT DISTINCT order_id, 'id_reused', detail, hash(order_id) FROM given
 ANTI JOIN store.order_anomalies known
-  ON known.order_id = reused.order_id AND known.anomaly = 'id_reused' AND known.detail = reused.detail
+  ON known.order_id = given.order_id AND known.anomaly = 'id_reused' AND known.detail = given.detail
 """
 
 
-def count_in_ledger(connection: duckdb.DuckDBPyConnection, ranges: Sequence[Range]) -> None:
-    """Add a batch: `landed` is what LAND wrote into the footers, the others are what LOAD settled."""
-    landed = pa.table(
-        {
-            "feed": pa.array([span.feed for span in ranges], pa.string()),
-            "partition": pa.array([span.partition for span in ranges], pa.string()),
-            "landed": pa.array([span.rows for span in ranges], pa.int64()),
-        }
-    )
-    connection.register("new_landed", landed)
-    add_to_ledger(connection, f"SELECT feed, partition, landed, 0, 0, 0 FROM new_landed UNION ALL {_COUNTS}")
+def add_to_ledger(connection: duckdb.DuckDBPyConnection, *changes: pl.DataFrame) -> None:
+    """Add changes, each with feed, partition and one or more of the ledger's numbers, to the ledger."""
+    found = [_whole(change) for change in changes if len(change)]
+    if not found:
+        return
+    sums = pl.concat(found).group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum())
+    execute(connection, _ADD, sums)
 
 
-def add_to_ledger(connection: duckdb.DuckDBPyConnection, changes: str) -> None:
-    """Add the rows of a query (feed, partition, landed, accepted, duplicates, rejected) to the ledger."""
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE ledger_now AS
-        SELECT feed, partition, sum(landed)::BIGINT AS landed, sum(accepted)::BIGINT AS accepted,
-               sum(duplicates)::BIGINT AS duplicates, sum(rejected)::BIGINT AS rejected
-        FROM (FROM store.message_ledger UNION ALL {changes}) GROUP BY feed, partition
-        """
-    )
-    connection.execute("DELETE FROM store.message_ledger")
-    connection.execute("INSERT INTO store.message_ledger FROM ledger_now")
+def landed_in(ranges: Sequence[Range]) -> pl.DataFrame:
+    """Return what LAND wrote into the footers, as a change of the ledger."""
+    rows = [(span.feed, span.partition, span.rows) for span in ranges]
+    return pl.DataFrame(rows, schema={**_PLACE, "landed": pl.Int64}, orient="row")
 
 
-def record_reused_ids(connection: duckdb.DuckDBPyConnection, landing: Landing) -> None:
+def counted(places: pl.DataFrame | pa.Table, **numbers: int) -> pl.DataFrame:
+    """Return a change that adds to the numbers so much for each row of `places` (feed, partition)."""
+    found = places if isinstance(places, pl.DataFrame) else in_memory(places, _PLACE)
+    groups = found.select(pl.col(*_PLACE).cast(pl.String)).group_by(*_PLACE).agg(pl.len().cast(pl.Int64))
+    return groups.select(*_PLACE, **{name: pl.col("len") * number for name, number in numbers.items()})
+
+
+def _whole(change: pl.DataFrame) -> pl.DataFrame:
+    missing = [pl.lit(0, pl.Int64).alias(name) for name in _NUMBERS if name not in change.columns]
+    return change.with_columns(missing).select(*_PLACE, *_NUMBERS)
+
+
+def record_reused_ids(
+    connection: duckdb.DuckDBPyConnection, landing: Landing, duplicates: pl.DataFrame
+) -> None:
     """Flag the accepted orders of duplicates whose bytes differ from the accepted message of that id.
 
-    Both are read from the segments: nothing is kept for a comparison that is so rare.
+    `duplicates` is what `repeats_among` returns. Both messages are read from the segments: nothing is kept
+    for a comparison that is so rare.
     """
-    repeats = connection.sql(_REPEATS).to_arrow_table()
+    repeats = duplicates.to_arrow()
     again = bodies_at(landing, repeats["feed"], repeats["partition"], repeats["position"])
     first = bodies_at(landing, repeats["first_feed"], repeats["first_partition"], repeats["first_position"])
     reused = repeats.filter(pc.not_equal(again, first))
@@ -76,8 +72,7 @@ def record_reused_ids(connection: duckdb.DuckDBPyConnection, landing: Landing) -
         return
     ids = zip(reused["source"].to_pylist(), reused["event_id"].to_pylist(), strict=True)
     details = pa.array([f"{source} {event_id}" for source, event_id in ids])
-    connection.register("reused", pa.table({"order_id": reused["order_id"], "detail": details}))
-    connection.execute(_INSERT_REUSED)
+    execute(connection, _INSERT_REUSED, pa.table({"order_id": reused["order_id"], "detail": details}))
     if _log.isEnabledFor(logging.INFO):
         for order_id in pc.unique(reused["order_id"]).to_pylist():
             _log.info("an id came again with other bytes: order %s", order_id, extra={"order_id": order_id})

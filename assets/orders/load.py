@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
+from assets.frames import execute
 from assets.orders.batches import Prepared, prepare
 from assets.orders.control import apply_decisions, apply_observations
-from assets.orders.ledger import count_in_ledger, record_reused_ids
+from assets.orders.ledger import add_to_ledger, counted, landed_in, record_reused_ids
 from assets.orders.plan import BatchPlan, Kind, demand_nothing_lost, pending_batches
 from assets.orders.rejects import forced_rejections, insert_rejects
 from assets.orders.settle import settle_events
@@ -30,6 +31,12 @@ _LARGE_DEAD_LETTERS = 32 * 1024 * 1024
 BATCH_ROWS = 3 * 122_880 // 2
 _DECODERS = 2
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_NEXT_LOAD = """
+INSERT INTO store.loads SELECT coalesce(max(load_no), 0) + 1, $messages, now()::TIMESTAMP FROM store.loads
+RETURNING load_no
+"""
+_ADD_RANGES = "INSERT INTO store.loaded_ranges SELECT *, $no FROM given"
+_ADD_SEGMENTS = "INSERT INTO store.loaded_segments SELECT name, $no FROM given"
 
 
 @dataclass(slots=True)
@@ -89,8 +96,6 @@ def load(
             upcoming = None
             if index + 1 < len(plans):
                 upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, decoders)
-            # What decoding freed is kept by its thread otherwise, a share of memory for each.
-            pa.default_memory_pool().release_unused()
             _load_batch(connection, landing, plan, prepared, result, max_bytes)
             if on_batch is not None:
                 on_batch(result)
@@ -149,26 +154,25 @@ def _settle(
         return apply_decisions(connection, landing, prepared, load_no=load_no, max_bytes=max_bytes)
     if plan.kind is Kind.OBSERVATIONS:
         return apply_observations(connection, prepared)
-    accepted, duplicates = settle_events(
-        connection,
-        events=prepared.events,
-        lines=prepared.lines,
-        places=prepared.places,
-        load_no=load_no,
-    )
+    settled = settle_events(connection, prepared, load_no)
     reached("load.folded")
-    if duplicates:
-        record_reused_ids(connection, landing)
-    rejected = insert_rejects(connection, prepared)
-    count_in_ledger(connection, plan.ranges)
-    return accepted, duplicates, rejected
+    if len(settled.repeats):
+        record_reused_ids(connection, landing, settled.repeats)
+    rejects = insert_rejects(connection, prepared)
+    add_to_ledger(
+        connection,
+        landed_in(plan.ranges),
+        counted(settled.fresh, accepted=1),
+        counted(settled.repeats, duplicates=1),
+        counted(rejects, rejected=1),
+    )
+    return len(settled.fresh), len(settled.repeats), len(rejects)
 
 
 def _next_load_no(connection: duckdb.DuckDBPyConnection, plan: BatchPlan) -> int:
-    row = connection.execute("SELECT coalesce(max(load_no), 0) + 1 FROM store.loads").fetchone()
-    assert row is not None
     messages = sum(span.rows for span in plan.ranges)
-    connection.execute("INSERT INTO store.loads VALUES (?, ?, now()::TIMESTAMP)", [row[0], messages])
+    row = connection.execute(_NEXT_LOAD, {"messages": messages}).fetchone()
+    assert row is not None
     return int(row[0])
 
 
@@ -182,10 +186,6 @@ def _remember_position(connection: duckdb.DuckDBPyConnection, plan: BatchPlan, l
             "rows": [span.rows for span in plan.ranges],
         }
     )
+    execute(connection, _ADD_RANGES, spans, {"no": load_no})
     names = pa.table({"name": [segment.name for segment in plan.segments]})
-    connection.register("new_ranges", spans)
-    connection.register("new_segments", names)
-    connection.execute("INSERT INTO store.loaded_ranges SELECT *, $no FROM new_ranges", {"no": load_no})
-    connection.execute(
-        "INSERT INTO store.loaded_segments SELECT name, $no FROM new_segments", {"no": load_no}
-    )
+    execute(connection, _ADD_SEGMENTS, names, {"no": load_no})

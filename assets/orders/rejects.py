@@ -12,6 +12,7 @@ from enum import StrEnum
 import duckdb
 import pyarrow as pa
 
+from assets.frames import execute
 from assets.orders.batches import Forced, Prepared
 from assets.orders.plan import BatchPlan, Kind
 from resources.segments import Landing
@@ -34,21 +35,20 @@ INSERT INTO store.rejected_messages
     (rejection_id, feed, partition, position, reason, detail, body, rejected_at, state, segment)
 SELECT feed || ':' || partition || ':' || position, feed, partition, position, reason, detail, body,
        received_at, 'open', segment
-FROM new_rejects
+FROM given
 """
 
 
-def insert_rejects(connection: duckdb.DuckDBPyConnection, prepared: Prepared) -> int:
-    """Keep the rejected messages of a batch and return how many; leaves the relation `new_rejects`."""
+def insert_rejects(connection: duckdb.DuckDBPyConnection, prepared: Prepared) -> pa.Table:
+    """Keep the rejected messages of a batch and return them, with their places."""
     rejects = prepared.rejects
     places = prepared.places.take(rejects["event_seq"]).drop_columns(["event_seq"])
     for name in ("reason", "detail", "body"):
         places = places.append_column(name, rejects[name])
-    connection.register("new_rejects", places)
     if len(rejects):
-        connection.execute(_INSERT)
+        execute(connection, _INSERT, places)
         _log_ids(places)
-    return len(rejects)
+    return places
 
 
 def _log_ids(places: pa.Table) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+import dagster as dg
 import httpx
 
 from resources.clock import SystemClock
@@ -19,9 +20,12 @@ from resources.notifications.channels.http import HttpClient
 from resources.notifications.channels.signing import Signer
 from resources.notifications.channels.webhook import WebhookChannel, WebhookOptions
 from resources.notifications.dispatcher import Dispatcher, deliver_due
-from resources.notifications.events import Event, Notice, delivery_id
+from resources.notifications.events import Event, EventType, Notice, delivery_id
 from resources.notifications.failures import Surroundings, job_failure
 from resources.notifications.outbox import Outbox
+from resources.notifications.port import Channel, Receipt
+from resources.notifications.resource import RESOURCE_KEY, NotificationOutbox
+from sensors.hooks import record_step_failure
 
 Values = dict[str, Any]
 _BUDGET_S = 900.0
@@ -101,6 +105,61 @@ class _Waits:
         del took_s
         if channel == self._channel and outcome == "delivered":
             self.seconds.append(waited_s)
+
+
+def hooked(home: str, port: int, number: int) -> Values:
+    """Fail a step in run after run; the times from each exception to its answer, in seconds.
+
+    The runs are in-process ones of a Dagster instance on disk, with the platform's hook on the job.
+    """
+    raised: list[float] = []
+    location = str(Path(home) / "outbox.db")
+
+    @dg.op
+    def load() -> None:
+        raised.append(time.time())
+        raise OSError("no room left on the disk")
+
+    resources = {RESOURCE_KEY: NotificationOutbox(url=location).get_resource_definition()}
+    # Each of a job of its own: a job that fails again is the same incident, and told once.
+    jobs = [
+        dg.GraphDefinition(f"failing_{one}", node_defs=[load]).to_job(
+            hooks={record_step_failure}, resource_defs=resources
+        )
+        for one in range(number)
+    ]
+    answered = _Answered(webhook("hooked", port))
+    stop = threading.Event()
+    (Path(home) / "dagster").mkdir()
+    with Outbox(location) as outbox, dg.DagsterInstance.local_temp(str(Path(home) / "dagster")) as instance:
+        dispatcher = Dispatcher(outbox, [answered], SystemClock())
+        running = threading.Thread(target=dispatcher.run, args=(stop,))
+        running.start()
+        for failing in jobs:
+            failing.execute_in_process(instance=instance, raise_on_error=False)
+        deadline = time.monotonic() + 60
+        while len(answered.at) < number and time.monotonic() < deadline:
+            time.sleep(0.05)
+        stop.set()
+        running.join()
+    waits = [then - at for at, then in zip(raised, answered.at.values(), strict=True)]
+    cuts = quantiles(waits, n=100)
+    return {"seconds": sum(waits), "p50": cuts[49], "p99": cuts[98], "arrived": len(waits)}
+
+
+class _Answered:
+    """A channel that notes when each failed step had its answer, in order of the failures."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.name = channel.name
+        self._channel = channel
+        self.at: dict[str, float] = {}
+
+    def send(self, notice: Notice) -> Receipt:
+        receipt = self._channel.send(notice)
+        if notice.event.event_type is EventType.STEP_FAILURE:
+            self.at.setdefault(notice.event.targets.run_id, time.time())
+        return receipt
 
 
 def webhook(name: str, port: int, path: str = "/") -> WebhookChannel:

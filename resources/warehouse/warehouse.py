@@ -57,7 +57,7 @@ class Warehouse:
     ddl: Sequence[str]
     schema_id: str
     lease_timeout_s: float = 60.0
-    memory_limit: str = "256MB"
+    memory_limit: str = "192MB"
     threads: int | None = None
 
     @property

@@ -91,7 +91,7 @@ BREAKS = (
     Break(
         "a late event overwrites a newer state",
         "assets/orders/settle.py",
-        (("WHERE stored.order_id IS NULL\n   OR winners", "WHERE true\n   OR winners"),),
+        (("pl.col(\"row\").is_null() | is_later", "pl.lit(True)"),),
         (_SHUFFLED, _LATE),
         "2 failed",
     ),
