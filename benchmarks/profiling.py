@@ -1,5 +1,6 @@
 """Which SQL statements of a load take the time."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class ProfiledWarehouse(Warehouse):
 
 
 class _Timed:
-    """A connection that times `execute`; all else passes through untouched."""
+    """A connection that times `execute` and `sql`; all else passes through untouched."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, owner: ProfiledWarehouse) -> None:
         self._connection = connection
@@ -47,9 +48,19 @@ class _Timed:
         return getattr(self._connection, name)
 
     def execute(self, query: str, *arguments: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        # DuckDB looks for what a statement calls `given` among the variables of its caller, which is this.
+        given = sys._getframe(1).f_locals.get("given")  # noqa: F841
         start = time.perf_counter()
         try:
             return self._connection.execute(query, *arguments, **named)
+        finally:
+            self._owner._note(query, start)
+
+    def sql(self, query: str, **named: Any) -> duckdb.DuckDBPyRelation:
+        given = sys._getframe(1).f_locals.get("given")  # noqa: F841
+        start = time.perf_counter()
+        try:
+            return self._connection.sql(query, **named)
         finally:
             self._owner._note(query, start)
 

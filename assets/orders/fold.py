@@ -1,9 +1,10 @@
-"""What of settling needs no warehouse: which event of a batch wins its order, and whose history is odd.
+"""What of settling needs no warehouse: which events win their orders, what follows, whose history is odd.
 
 Done in memory, because a query costs more than folding a small batch, and beside the warehouse, which
 meanwhile settles the batch before.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import narwhals as nw
@@ -14,8 +15,9 @@ import pyarrow as pa
 
 from assets.contract.model import STATUSES
 from assets.frames import collected, in_memory
+from assets.orders.rules import EVENTS_SCHEMA
 from assets.transforms.frames import FOLD_ORDER
-from assets.transforms.orders import current_events
+from assets.transforms.orders import current_events, order_lines, order_rows
 
 PLACE: Final = ("feed", "partition", "position")
 """Where a message lies: columns of an event, and of a repeat."""
@@ -85,6 +87,45 @@ def rows_of(events: pa.Table, sequence: pl.Series) -> pa.Table:
     if len(sequence) == len(events):
         return events
     return events.take(pa.array(np.searchsorted(events["event_seq"].to_numpy(), sequence.to_numpy())))
+
+
+@dataclass(frozen=True, slots=True)
+class NewStates:
+    """The orders that get a new state: rows of `orders` and `order_lines`, and in `taking` why.
+
+    `taking` has of each winning event event_seq, order_id, placed_at, customer_id and the columns of
+    `FOLD_ORDER`; and of the state that it replaces, null where it is the first, row, first_load, lines_load
+    and, with `old_` before their names, those of the event.
+    """
+
+    taking: pl.DataFrame
+    lines: pl.DataFrame
+    orders: pl.DataFrame
+
+
+def new_states(events: pa.Table, lines: pa.Table, winners: pl.Series, stored: pl.DataFrame) -> NewStates:
+    """Return what `winners` make of the present states in `stored`; `lines` may hold those of others, too."""
+    taking = _taking(rows_of(events, winners), stored)
+    owners = nw.from_native(taking.lazy().select("event_seq", "order_id"))
+    their_lines = collected(order_lines(owners, nw.from_native(in_memory(lines).lazy())))
+    taken = in_memory(rows_of(events, taking["event_seq"]), EVENTS_SCHEMA.names)
+    amounts = in_memory(lines, ("event_seq", "quantity", "unit_price"))
+    orders = collected(order_rows(nw.from_native(taken.lazy()), nw.from_native(amounts.lazy())))
+    return NewStates(taking, their_lines, orders)
+
+
+def _taking(winners: pa.Table, stored: pl.DataFrame) -> pl.DataFrame:
+    """Return the winning events that make a new state, each with the state that it replaces beside it.
+
+    The version guard: an event that arrives late must not overwrite a later state.
+    """
+    challengers = in_memory(winners, (*_CONTENDING, "placed_at", "customer_id"))
+    is_later = pl.lit(False)
+    for name in reversed(FOLD_ORDER):
+        new, old = pl.col(name), pl.col(f"old_{name}")
+        is_later = (new > old) | ((new == old) & is_later)
+    beside = challengers.join(stored, on="order_id", how="left", maintain_order="left")
+    return beside.filter(pl.col("row").is_null() | is_later)
 
 
 def doubtful_orders(history: pl.DataFrame) -> pl.Series:

@@ -21,10 +21,16 @@ from assets.contract.tables import ORDER_ANOMALIES, ORDER_EVENTS, ORDER_LINES, O
 from assets.frames import collected, execute, in_memory, insert_rows, numbers_of, rows_at
 from assets.orders.batches import Prepared
 from assets.orders.customers import update_customers
-from assets.orders.fold import PLACE, doubtful_orders, repeats_among, rows_of, winners_without
-from assets.orders.rules import EVENTS_SCHEMA
+from assets.orders.fold import (
+    PLACE,
+    NewStates,
+    doubtful_orders,
+    new_states,
+    repeats_among,
+    rows_of,
+    winners_without,
+)
 from assets.transforms import orders as transforms
-from assets.transforms.frames import FOLD_ORDER
 
 _AT: Final = "WHERE rowid IN (SELECT row FROM given)"
 _SEEN: Final = f"""
@@ -87,7 +93,9 @@ def settle_events(connection: duckdb.DuckDBPyConnection, batch: Prepared, load_n
     if len(events):
         insert_rows(connection, ORDER_EVENTS, events, {"load_no": str(load_no)})
         stored = _stored(connection, events)
-        _fold(connection, events, batch.lines, winners, stored, load_no)
+        states = new_states(events, batch.lines, winners, stored)
+        _take_in(connection, states, load_no)
+        _touch_days(connection, states, stored, load_no)
         _flag_anomalies(connection, events, stored, load_no)
     return Settled(events, repeats)
 
@@ -119,21 +127,27 @@ def _stored(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> pl.DataF
     return stored.join(in_memory(events, ["order_id"]), on="order_id", how="semi") if len(stored) else stored
 
 
-def _fold(
-    connection: duckdb.DuckDBPyConnection,
-    events: pa.Table,
-    lines: pa.Table,
-    winners: pl.Series,
-    stored: pl.DataFrame,
-    load_no: int,
+def _take_in(connection: duckdb.DuckDBPyConnection, states: NewStates, load_no: int) -> None:
+    """Let the new states replace those before, and the customers follow."""
+    _delete(connection, states.taking.filter(pl.col("row").is_not_null()))
+    more = {"order_key": _ORDER_KEY, "load_no": str(load_no)}
+    insert_rows(connection, ORDER_LINES, states.lines, more)
+    first_loads = states.taking.select("order_id", pl.col("first_load").fill_null(load_no))
+    more |= {"lines_load": str(load_no), "customer_key": "hash(customer_id)"}
+    insert_rows(connection, ORDERS, states.orders.join(first_loads, on="order_id"), more)
+    update_customers(connection, states.taking, states.orders)
+
+
+def _touch_days(
+    connection: duckdb.DuckDBPyConnection, states: NewStates, stored: pl.DataFrame, load_no: int
 ) -> None:
-    taking = _taking(rows_of(events, winners), stored)
-    _delete(connection, taking.filter(pl.col("row").is_not_null()))
-    _insert_lines(connection, lines, taking, load_no)
-    orders = _insert_orders(connection, events, lines, taking, load_no)
-    update_customers(connection, taking, orders)
-    days = pl.concat([taking["placed_at"], taking["old_placed_at"].drop_nulls(), stored["old_placed_at"]])
-    execute(connection, _TOUCHED_DAYS, days.dt.date().unique().to_frame("day"), {"load_no": load_no})
+    moments = (
+        states.taking["placed_at"],
+        states.taking["old_placed_at"].drop_nulls(),
+        stored["old_placed_at"],
+    )
+    days = pl.concat(moments).dt.date().unique().to_frame("day")
+    execute(connection, _TOUCHED_DAYS, days, {"load_no": load_no})
 
 
 def _delete(connection: duckdb.DuckDBPyConnection, replaced: pl.DataFrame) -> None:
@@ -143,49 +157,6 @@ def _delete(connection: duckdb.DuckDBPyConnection, replaced: pl.DataFrame) -> No
     lines = rows_at(connection, _LINE_OWNERS, numbers_of(connection, ORDER_LINES, _OLD_LINES, replaced))
     execute(connection, _DELETE_LINES, lines.join(replaced, on="order_id", how="semi").select("row"))
     execute(connection, _DELETE_ORDERS, replaced.select("row"))
-
-
-def _taking(winners: pa.Table, stored: pl.DataFrame) -> pl.DataFrame:
-    """Return the winning events that make a new state, each with the state that it replaces beside it.
-
-    The version guard: an event that arrives late must not overwrite a later state.
-    """
-    challengers = in_memory(winners, ("event_seq", "order_id", *FOLD_ORDER, "placed_at", "customer_id"))
-    is_later = pl.lit(False)
-    for name in reversed(FOLD_ORDER):
-        new, old = pl.col(name), pl.col(f"old_{name}")
-        is_later = (new > old) | ((new == old) & is_later)
-    beside = challengers.join(stored, on="order_id", how="left", maintain_order="left")
-    return beside.filter(pl.col("row").is_null() | is_later)
-
-
-def _insert_lines(
-    connection: duckdb.DuckDBPyConnection, lines: pa.Table, taking: pl.DataFrame, load_no: int
-) -> None:
-    owners = nw.from_native(taking.lazy().select("event_seq", "order_id"))
-    rows = collected(transforms.order_lines(owners, nw.from_native(in_memory(lines).lazy())))
-    insert_rows(connection, ORDER_LINES, rows, {"order_key": _ORDER_KEY, "load_no": str(load_no)})
-
-
-def _insert_orders(
-    connection: duckdb.DuckDBPyConnection,
-    events: pa.Table,
-    lines: pa.Table,
-    taking: pl.DataFrame,
-    load_no: int,
-) -> pl.DataFrame:
-    """Insert the new states and return them."""
-    taken = in_memory(rows_of(events, taking["event_seq"]), EVENTS_SCHEMA.names)
-    amounts = in_memory(lines, ("event_seq", "quantity", "unit_price"))
-    orders = collected(transforms.order_rows(nw.from_native(taken.lazy()), nw.from_native(amounts.lazy())))
-    first_loads = taking.select("order_id", pl.col("first_load").fill_null(load_no))
-    more = {
-        "order_key": _ORDER_KEY,
-        "customer_key": "hash(customer_id)",
-        **dict.fromkeys(("load_no", "lines_load"), str(load_no)),
-    }
-    insert_rows(connection, ORDERS, orders.join(first_loads, on="order_id"), more)
-    return orders
 
 
 def _flag_anomalies(

@@ -28,7 +28,9 @@ BUFFER_BYTES = 24 * 1024 * 1024
 _LEAST_POLL_BYTES = 256 * 1024
 _POLL_S = 0.1
 _IDLE_S = 0.03
+_PACE_S = 0.03
 _LINGER_S = 0.05
+_LINGER_LOADING_S = 0.12
 _MOST_BATCHES = 64
 _KEEP_ALIVE_S = 1.0
 _ASK_S = 0.25
@@ -199,6 +201,9 @@ class Session:
         found = await in_thread(self.thread, self._take, min(room, self.state.segment_bytes))
         if found:
             self._buffer.put(found)
+            if self._buffer.bytes < _LEAST_POLL_BYTES:
+                # Nothing is landed meanwhile: many small batches cost more than a few.
+                await pause(self.state.stop, _PACE_S)
         elif time.monotonic() - started < _IDLE_S:
             # A folder does not wait by itself.
             await pause(self.state.stop, _IDLE_S)
@@ -270,8 +275,9 @@ class Session:
                     await buffer.changed.wait()
                     continue
                 if not buffer.is_closed and buffer.bytes < self.state.segment_bytes:
-                    # A little patience makes fewer and larger segments.
-                    await asyncio.sleep(max(0.0, self._landed_at + _LINGER_S - time.monotonic()))
+                    # A little patience makes fewer and larger segments; during a load it costs nothing.
+                    linger_s = _LINGER_LOADING_S if self.state.is_loading else _LINGER_S
+                    await asyncio.sleep(max(0.0, self._landed_at + linger_s - time.monotonic()))
                 self._landed_at = time.monotonic()
                 batches = buffer.take(self.state.segment_bytes)
                 landed = await asyncio.to_thread(self._append, batches)

@@ -63,11 +63,14 @@ class LoadTask:
             self.state.landed.set()
             while not await self._is_over():
                 self.state.landed.clear()
+                self.state.is_loading = True
                 try:
                     loaded = await in_thread(thread, self._load)
                 except TransientError as error:
                     await self._wait(error)
                     continue
+                finally:
+                    self.state.is_loading = False
                 self._pauses.over()
                 self._note(loaded)
         self.state.loads_ended.set()

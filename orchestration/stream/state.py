@@ -68,6 +68,7 @@ class State:
     feeds_ended: asyncio.Event = field(default_factory=asyncio.Event)
     loads_ended: asyncio.Event = field(default_factory=asyncio.Event)
     is_disk_full: bool = False
+    is_loading: bool = False
     reason: str = ""
     segment_bytes: int = SEGMENT_BYTES
     notes: Notes = field(default_factory=Notes)

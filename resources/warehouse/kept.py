@@ -78,7 +78,7 @@ class KeptWarehouse(Warehouse):
             with kept.guests_left:
                 kept.guests += 1
         try:
-            cursor.execute("SET TimeZone = 'UTC'")
+            self.look_inside(cursor)
             yield cursor
         finally:
             cursor.close()

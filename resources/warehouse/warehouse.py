@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _HASH_PROBE = "SELECT hash('orders', 1::BIGINT)::VARCHAR"
 AUTOCHECKPOINT = "256MB"
 """How large DuckDB's log may become before a load pays for a checkpoint."""
+ROW_GROUP_ROWS = 30_720
+"""How many rows DuckDB compresses together: a checkpoint writes the last group of each table anew."""
 _LARGE_LOG = 96 * 1024 * 1024
 _META = "CREATE TABLE IF NOT EXISTS store.meta (key VARCHAR, value VARCHAR)"
 
@@ -130,9 +132,13 @@ class Warehouse:
         }
         if self.threads is not None:
             config["threads"] = self.threads
+        connection = duckdb.connect(config=config)
         try:
-            connection = duckdb.connect(self.path, config=config)
+            path = str(self.path).replace("'", "''")
+            connection.execute(f"ATTACH '{path}' AS warehouse (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
+            self.look_inside(connection)
         except duckdb.IOException as error:
+            connection.close()
             if "lock" in str(error).lower():
                 raise TransientError(
                     f"{self.path} is open in another program ({_first_line(error)}): close it, then rerun; "
@@ -140,12 +146,17 @@ class Warehouse:
                 ) from error
             raise self._unreadable(error) from error
         except duckdb.Error as error:
+            connection.close()
             raise self._unreadable(error) from error
-        connection.execute("SET TimeZone = 'UTC'")
         # A load must not pay for history: checkpoints happen when publishing.
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         connection.execute(f"SET wal_autocheckpoint = '{AUTOCHECKPOINT}'")
         return connection
+
+    def look_inside(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a connection, or a second one beside it, name the tables without the file, and tell UTC."""
+        connection.execute("USE warehouse")
+        connection.execute("SET TimeZone = 'UTC'")
 
     def _memory_to_open(self) -> str:
         # Replaying a log needs the room of its largest value, which a dead letter of any size may be.

@@ -90,8 +90,8 @@ BREAKS = (
     ),
     Break(
         "a late event overwrites a newer state",
-        "assets/orders/settle.py",
-        (("pl.col(\"row\").is_null() | is_later", "pl.lit(True)"),),
+        "assets/orders/fold.py",
+        (('pl.col("row").is_null() | is_later', "pl.lit(True)"),),
         (_SHUFFLED, _LATE),
         "2 failed",
     ),

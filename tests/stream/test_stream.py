@@ -29,11 +29,11 @@ def test_messages_reach_the_tables_the_reports_and_the_copy(tmp_path: Path) -> N
             stream.sends(bodies[start : start + 10])
         assert stream.has_loaded(len(bodies))
         assert soon(lambda: stream.home.warehouse.copy.exists())
+        assert soon(lambda: stream.home.read("SELECT count(*) > 0 FROM daily_sales") == [(True,)])
     home = stream.home
     assert stream.error is None
     assert {row[0] for row in home.read("SELECT event_id FROM order_events")} == event_ids(bodies)
     assert home.read("SELECT landed FROM message_ledger") == [(len(bodies),)]
-    assert home.read("SELECT count(*) > 0 FROM daily_sales") == [(True,)]
     assert home.inbox.backlog() == 0
     found = home.verify()
     assert (found.is_clean, found.pending) == (True, 0)
@@ -73,6 +73,7 @@ def test_what_another_process_lands_is_loaded_too(tmp_path: Path) -> None:
 
 def test_batch_mode_beside_it_waits_until_the_stream_has_landed_as_far(tmp_path: Path) -> None:
     with Running(settings_of(tmp_path)) as stream:
+        assert soon(lambda: stream.state.feeds["inbox"].state == "running")
         for number in range(5):
             stream.sends(busy_shop(number, 4))
             landed = land(stream.home.inbox, stream.home.landing, timeout_s=60.0)
