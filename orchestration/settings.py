@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         default=16 * 1024 * 1024, ge=1024, description="A larger message is rejected as too_large."
     )
     memory_limit: str = Field(
-        default="256MB",
+        default="192MB",
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
         description="DuckDB's memory limit in the loader.",
     )

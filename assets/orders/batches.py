@@ -55,7 +55,9 @@ def prepare(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced, w
         pa.default_memory_pool().release_unused()
         return group
 
-    groups = list(_numbered(workers.map(decoded, _groups(plan.segments))))
+    parts = list(_groups(plan.segments))
+    # A single group is decoded here: a thread for it would only come and go.
+    groups = list(_numbered((workers.map if len(parts) > 1 else map)(decoded, parts)))
     batch = prepared_events(
         *(
             pa.concat_tables([getattr(group, name) for group in groups])

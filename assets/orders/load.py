@@ -90,9 +90,12 @@ def load(
         upcoming: Future[Prepared] | None = None
         for index, plan in enumerate(plans):
             # The next batch is decoded while this one is settled; at most two are in memory.
-            current = upcoming or pool.submit(prepare, landing, plan, max_bytes, forced, decoders)
             with result.timed("decode (waited)"):
-                prepared = current.result()
+                prepared = (
+                    prepare(landing, plan, max_bytes, forced, decoders)
+                    if upcoming is None
+                    else upcoming.result()
+                )
             upcoming = None
             if index + 1 < len(plans):
                 upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, decoders)

@@ -267,6 +267,10 @@ class Session:
                 del self.targets[question]
 
     async def _land(self) -> None:
+        with ThreadPoolExecutor(1, f"land {self.feed.feed}") as thread:
+            await self._land_in(thread)
+
+    async def _land_in(self, thread: ThreadPoolExecutor) -> None:
         buffer = self._buffer
         try:
             while buffer.batches or not buffer.is_closed:
@@ -280,7 +284,7 @@ class Session:
                     await asyncio.sleep(max(0.0, self._landed_at + linger_s - time.monotonic()))
                 self._landed_at = time.monotonic()
                 batches = buffer.take(self.state.segment_bytes)
-                landed = await asyncio.to_thread(self._append, batches)
+                landed = await in_thread(thread, self._append, batches)
                 self._note(batches, landed)
         except OrdersError as error:
             self._failure = error

@@ -244,8 +244,14 @@ class Kafka:
             enable_partition_eof=True,
         )
         settings["on_commit"] = self._group.on_commit
-        # What waits here is bounded: it counts in the stream's memory, about twice.
-        defaults = {"queued.max.messages.kbytes": 32_768, "fetch.queue.backoff.ms": 20}
+        # What waits here is bounded: it counts in the stream's memory, about twice. And an answer of the broker
+        # for every dozen messages costs both sides more than the messages.
+        defaults = {
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.queue.backoff.ms": 20,
+            "fetch.min.bytes": 65_536,
+            "fetch.wait.max.ms": 50,
+        }
         try:
             return Consumer({**defaults, **settings})
         except KafkaException as error:
