@@ -244,8 +244,8 @@ class Kafka:
             enable_partition_eof=True,
         )
         settings["on_commit"] = self._group.on_commit
-        # What waits here is bounded: it counts in the stream's memory, about twice. And an answer of the broker
-        # for every dozen messages costs both sides more than the messages.
+        # What waits here is bounded: it counts in the stream's memory, about twice. And an answer of the
+        # broker for every dozen messages costs both sides more than the messages.
         defaults = {
             "queued.max.messages.kbytes": 32_768,
             "fetch.queue.backoff.ms": 20,
