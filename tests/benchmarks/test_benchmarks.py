@@ -1,13 +1,31 @@
 """Each benchmark runs from end to end on tiny sizes; what it measures then proves nothing."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from benchmarks import history, policies, publishing, streaming, throughput
+from benchmarks import histories, history, policies, publishing, streaming, throughput
+from benchmarks.measure import Outcome
 from benchmarks.report import Report
+from tests.forking import run_module
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tasks of most benchmarks run in forks, which need not import everything anew."""
+
+    def run(task: str, **arguments: object) -> Outcome:
+        words = (task, json.dumps(arguments, default=str))
+        done = run_module("benchmarks.worker", *words, environment=os.environ)
+        assert done.returncode == 0, done.stderr.decode()
+        return Outcome(json.loads(done.stdout.splitlines()[-1]), 1)
+
+    for module in (histories, history, publishing, throughput):
+        monkeypatch.setattr(module, "run", run)
 
 
 def _silent(line: str) -> None:

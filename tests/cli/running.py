@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.forking import PROJECT, run_module
+
+__all__ = ["PROJECT", "Orders", "error_line", "message"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,7 @@ class Orders:
 
     def __call__(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run to the end and return what it wrote; it may take two minutes."""
-        return subprocess.run(
-            [*self.command, *arguments],
-            input=stdin,
-            capture_output=True,
-            env=self.environment,
-            cwd=PROJECT,
-            timeout=120,
-            check=False,
-        )
+        return run_module("orchestration", *arguments, environment=self.environment, stdin=stdin)
 
     def json(self, *arguments: str) -> Any:
         """Run with --json, demand success, and return the one document on stdout."""

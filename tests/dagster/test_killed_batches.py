@@ -14,10 +14,13 @@ from orchestration.orphans import HOST, PID, STARTED_AT, is_orphan, process_tags
 from orchestration.settings import PROJECT
 from resources.leases import held
 from tests.dagster.shop import Home, events
+from tests.forking import run_module
+
+_BATCH = "tests.dagster.batch_process"
 
 
-def _start(home: Home, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.dagster.batch_process", str(home.root), *arguments]
+def _start(home: Home) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", _BATCH, str(home.root)]
     return subprocess.Popen(
         command, cwd=PROJECT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -25,9 +28,8 @@ def _start(home: Home, *arguments: str) -> "subprocess.Popen[str]":
 
 def test_the_next_batch_reaps_a_killed_one_and_goes_on(home: Home) -> None:
     home.publish(*events(["o-1", "o-2"]))
-    with _start(home, "reports.before_commit") as process:
-        output, _ = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL, output
+    killed = run_module(_BATCH, str(home.root), "reports.before_commit", environment=os.environ)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     report = run_batch(home.settings)
     assert report.success, report.failures
     assert len(report.reaped) == 1

@@ -3,12 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.faults.scene import PROJECT, Scene
+from tests.faults.scene import Scene
+from tests.forking import run_module
 from tests.orders.samples import busy_shop, with_noise
 
 pytestmark = pytest.mark.faults
@@ -23,18 +23,10 @@ if os.environ.get("ORDERS_FAULTS") == "full":
     ]
 
 
-def orders(scene: Scene, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of Python on the home of the scene."""
+def orders(scene: Scene, module: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run a module on the home of the scene."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORDERS_", "DAGSTER_"))}
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=PROJECT,
-        env=kept | {"PYTHONPATH": str(PROJECT), "ORDERS_HOME": str(scene.home.root)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_module(module, *arguments, environment=kept | {"ORDERS_HOME": str(scene.home.root)})
 
 
 def test_orders_run_goes_on_by_itself_after_kills(scene: Scene, tmp_path: Path) -> None:

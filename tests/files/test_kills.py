@@ -1,17 +1,16 @@
 """A kill -9 at any point of taking in files loses nothing and repeats nothing."""
 
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.files.drops import DAY, NEXT, Shop, row
+from tests.forking import run_module
 
-PROJECT = Path(__file__).parents[2]
 LAND = ("before_write", "written", "fsynced", "renamed", "durable")
 POINTS = [
     *((f"land.{point}", passes) for passes in (1, 3) for point in LAND),
@@ -36,9 +35,7 @@ def shop(tmp_path: Path) -> Shop:
 def killed(shop: Shop, label: str, passes: int, build: str = "right") -> None:
     """Take in the changed days in a process that is killed at the point."""
     arguments = [str(shop.root), label, str(passes), build]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.files.killed_intake", *arguments], cwd=PROJECT, timeout=60, check=False
-    )
+    done = run_module("tests.files.killed_intake", *arguments, environment=os.environ)
     assert done.returncode == -signal.SIGKILL
 
 

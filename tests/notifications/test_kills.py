@@ -1,6 +1,7 @@
 """Delivery under kill -9: at least once, under one id, which the file holds once."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from resources.notifications.events import delivery_id
 from resources.notifications.outbox import Outbox
+from tests.forking import run_module
 from tests.notifications.samples import event
 
 EVENTS = 3
@@ -24,8 +26,8 @@ LABELS = [
 
 def work(role: str, folder: Path, *arguments: str) -> int:
     """Run a worker to its end and return its exit code, negative for a signal."""
-    command = [sys.executable, "-m", "tests.notifications.worker", role, str(folder), *arguments]
-    return subprocess.run(command, check=False, timeout=60).returncode
+    done = run_module("tests.notifications.worker", role, str(folder), *arguments, environment=os.environ)
+    return done.returncode
 
 
 def record_events(folder: Path) -> None:
