@@ -111,10 +111,11 @@ def test_a_batch_of_a_broken_connection_is_never_acknowledged_on_the_next(queue:
     with closing(queue.open()) as broker:
         broker.publish([Outgoing(body) for body in numbered(10)])
         broker.resume({})
-        [stale] = polled(broker, 10)
+        stale = list(polled(broker, 10))
         queue.proxy.cut()
         fresh = again(broker, 10)
-        broker.acknowledge(stale)
+        for batch in stale:
+            broker.acknowledge(batch)
     eventually(lambda: backlog(queue) == 10, "all ten back")
     assert fresh == 10
 
