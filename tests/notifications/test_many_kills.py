@@ -28,7 +28,8 @@ def test_random_kills_and_a_faulty_channel_lose_nothing(location: str) -> None:
     webhook = Webhook(faulty=0.2)
     Outbox(location).close()
     with serving(webhook) as port:
-        pause_s = 0.3 if IS_FULL else 0.2
+        # Recording goes on for as long as the kills, however many events there are.
+        pause_s = 0.3 * 10_000 / EVENTS if IS_FULL else 0.2
         scene = Scene(location, EVENTS, port, webhook, dispatchers=2 if IS_FULL else 1, pause_s=pause_s)
         scene.start()
         try:
