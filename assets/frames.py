@@ -6,7 +6,7 @@ together from names of the contract's tables, never from values.
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import narwhals as nw
@@ -16,8 +16,9 @@ import pyarrow as pa
 from assets.contract.tables import TableSpec
 
 MONEY_TYPE = "DECIMAL(18,4)"
-_NOTHING_MORE: Final[Mapping[str, str]] = MappingProxyType({})
-_NO_PARAMETERS: Final[Mapping[str, object]] = MappingProxyType({})
+GIVEN_ROWS: Final = "rowid IN (SELECT row FROM given)"
+"""The condition for the rows of a table whose numbers are given: see `rows_at`."""
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _EMPTY: Final[dict[str, pl.DataFrame]] = {}
 
 
@@ -47,14 +48,14 @@ def collected(rows: nw.LazyFrame[pl.LazyFrame]) -> pl.DataFrame:
 
 def insert_frame(connection: duckdb.DuckDBPyConnection, table: TableSpec, source: str) -> None:
     """Append the rows of `source`, a relation with the table's column names and money as integers."""
-    connection.execute(_insertion(table, source, _NOTHING_MORE))
+    connection.execute(_insertion(table, source, _NONE))
 
 
 def insert_rows(
     connection: duckdb.DuckDBPyConnection,
     table: TableSpec,
     given: pl.DataFrame | pa.Table,
-    more: Mapping[str, str] = _NOTHING_MORE,
+    more: Mapping[str, str] = _NONE,
 ) -> None:
     """Append rows in memory, money as integers; `more` has SQL for the columns that they lack."""
     execute(connection, _insertion(table, "given", more), given)
@@ -86,7 +87,7 @@ def execute(
     connection: duckdb.DuckDBPyConnection,
     statement: str,
     given: pl.DataFrame | pa.Table,
-    parameters: Mapping[str, object] = _NO_PARAMETERS,
+    parameters: Mapping[str, object] = _NONE,
 ) -> None:
     """Execute a statement that reads the rows in memory under the name `given`."""
     # DuckDB finds the variable by its name: for a small batch that is cheaper than to make a view of it.
@@ -118,6 +119,11 @@ def rows_at(connection: duckdb.DuckDBPyConnection, query: str, given: pa.Table) 
         return found
     # Mostly nothing is found, which is known without another query.
     return _EMPTY[query]
+
+
+def delete_rows(connection: duckdb.DuckDBPyConnection, table: TableSpec, given: pl.DataFrame) -> None:
+    """Delete the rows of a table whose numbers (`row`) are in `given`."""
+    execute(connection, f"DELETE FROM store.{table.name} WHERE {GIVEN_ROWS}", given)
 
 
 def _as_arrow(rows: pl.DataFrame | pa.Table) -> pa.Table:

@@ -33,6 +33,15 @@ class ProfiledWarehouse(Warehouse):
         rows = [(sum(taken), len(taken), text) for text, taken in self._seconds.items()]
         return sorted(rows, reverse=True)
 
+    @contextmanager
+    def noted(self, text: str) -> Iterator[None]:
+        """Note how long the `with` takes under a statement's text."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._note(text, start)
+
     def _note(self, text: str, start: float) -> None:
         self._seconds.setdefault(" ".join(text.split())[:110], []).append(time.perf_counter() - start)
 
@@ -47,22 +56,17 @@ class _Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    def execute(self, query: str, *arguments: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+    def execute(self, query: str, *arguments: Any) -> duckdb.DuckDBPyConnection:
         # DuckDB looks for what a statement calls `given` among the variables of its caller, which is this.
         given = sys._getframe(1).f_locals.get("given")  # noqa: F841
-        start = time.perf_counter()
-        try:
-            return self._connection.execute(query, *arguments, **named)
-        finally:
-            self._owner._note(query, start)
+        with self._owner.noted(query):
+            return self._connection.execute(query, *arguments)
 
     def sql(self, query: str, **named: Any) -> duckdb.DuckDBPyRelation:
         given = sys._getframe(1).f_locals.get("given")  # noqa: F841
-        start = time.perf_counter()
-        try:
-            return self._connection.sql(query, **named)
-        finally:
-            self._owner._note(query, start)
+        with self._owner.noted(query):
+            # A relation is lazy: it runs when it is read, out of sight.
+            return self._connection.sql(query, **named).materialize()
 
 
 def statement_lines(statements: list[tuple[float, int, str]], top: int = 12) -> Iterator[str]:

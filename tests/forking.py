@@ -81,19 +81,24 @@ def run_module(
         return subprocess.CompletedProcess([module, *arguments], code, *(f.read_bytes() for f in files[1:]))
 
 
+def fork_server(module: str) -> "subprocess.Popen[str]":
+    """Start a process that forks for each line of its input, in this tree, whichever tree is installed."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=PROJECT,
+        # A library that starts threads at import must not: the process forks.
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
 class _Server:
     """The process that forks."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forking"],
-            cwd=PROJECT,
-            # A library that starts threads at import must not: the process forks.
-            env=os.environ | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._process = fork_server("tests.forking")
         atexit.register(self._process.communicate)
 
     def answer(self, order: dict[str, object], timeout_s: float) -> int:

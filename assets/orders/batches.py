@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ from assets.orders.rules import EVENTS_SCHEMA, LINES_SCHEMA
 from resources.segments import Landing, Range, Segment
 
 _GROUP_BYTES = 16 * 1024 * 1024
+_NO_REJECTS = REJECTS_SCHEMA.append(pa.field("body", pa.large_binary())).empty_table()
 Forced = dict[tuple[str, str, int], tuple[str, str]]
 
 
@@ -34,7 +35,7 @@ class Prepared:
     lines: pa.Table
     winners: pl.Series
     rejects: pa.Table
-    controls: tuple[bytes, ...] = ()
+    controls: tuple[bytes, ...]
 
     @property
     def messages(self) -> int:
@@ -58,22 +59,23 @@ def prepare(landing: Landing, plan: BatchPlan, max_bytes: int, forced: Forced, w
     parts = list(_groups(plan.segments))
     # A single group is decoded here: a thread for it would only come and go.
     groups = list(_numbered((workers.map if len(parts) > 1 else map)(decoded, parts)))
-    batch = prepared_events(
-        *(
-            pa.concat_tables([getattr(group, name) for group in groups])
-            for name in ("places", "events", "lines")
-        )
-    )
-    return replace(
-        batch,
-        rejects=pa.concat_tables([group.rejects for group in groups]),
-        controls=tuple(body for group in groups for body in group.controls),
-    )
+
+    def joined(name: str) -> pa.Table:
+        return pa.concat_tables([getattr(group, name) for group in groups])
+
+    controls = tuple(body for group in groups for body in group.controls)
+    return prepared_events(joined("places"), joined("events"), joined("lines"), joined("rejects"), controls)
 
 
-def prepared_events(places: pa.Table, events: pa.Table, lines: pa.Table) -> Prepared:
-    """Return decoded events as a batch without rejects."""
-    return Prepared(places, with_keys(events, lines), lines, winners_of(events), _nothing()[2])
+def prepared_events(
+    places: pa.Table,
+    events: pa.Table,
+    lines: pa.Table,
+    rejects: pa.Table = _NO_REJECTS,
+    controls: tuple[bytes, ...] = (),
+) -> Prepared:
+    """Return what was decoded as a batch."""
+    return Prepared(places, with_keys(events, lines), lines, winners_of(events), rejects, controls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,5 +171,4 @@ def _without(table: pa.Table, seqs: pa.Array) -> pa.Table:
 
 
 def _nothing() -> tuple[pa.Table, pa.Table, pa.Table]:
-    rejects = REJECTS_SCHEMA.append(pa.field("body", pa.large_binary()))
-    return EVENTS_SCHEMA.empty_table(), LINES_SCHEMA.empty_table(), rejects.empty_table()
+    return EVENTS_SCHEMA.empty_table(), LINES_SCHEMA.empty_table(), _NO_REJECTS

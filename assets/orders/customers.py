@@ -11,14 +11,22 @@ import narwhals as nw
 import polars as pl
 
 from assets.contract.tables import CUSTOMERS, ORDERS
-from assets.frames import collected, execute, insert_rows, numbers_of, rows_at, select_frame
+from assets.frames import (
+    GIVEN_ROWS,
+    collected,
+    delete_rows,
+    insert_rows,
+    numbers_of,
+    rows_at,
+    select_frame,
+)
+from assets.orders.keys import CUSTOMER_KEY
 from assets.transforms import orders as transforms
 
-_THEIRS: Final = "customer_key IN (SELECT hash(customer_id) FROM given)"
-_KNOWN: Final = "SELECT rowid AS row, * FROM store.customers WHERE rowid IN (SELECT row FROM given)"
-_DELETE_KNOWN: Final = "DELETE FROM store.customers WHERE rowid IN (SELECT row FROM given)"
-_ORDERS: Final = select_frame(ORDERS, "rowid IN (SELECT row FROM given)")
-_MORE: Final = {"customer_key": "hash(customer_id)"}
+_THEIRS: Final = f"customer_key IN (SELECT {CUSTOMER_KEY} FROM given)"
+_KNOWN: Final = f"SELECT rowid AS row, * FROM store.customers WHERE {GIVEN_ROWS}"
+_ORDERS: Final = select_frame(ORDERS, GIVEN_ROWS)
+_MORE: Final = {"customer_key": CUSTOMER_KEY}
 _PROFILE: Final = ("name", "email", "country", "profile_at", "profile_order_id")
 
 
@@ -61,7 +69,7 @@ def _taken_out(connection: duckdb.DuckDBPyConnection, customers: pl.DataFrame) -
     found = rows_at(connection, _KNOWN, numbers_of(connection, CUSTOMERS, _THEIRS, customers))
     known = found.join(customers, on="customer_id", how="semi")
     if len(known):
-        execute(connection, _DELETE_KNOWN, known.select("row"))
+        delete_rows(connection, CUSTOMERS, known)
     return known
 
 

@@ -13,8 +13,11 @@ import pyarrow as pa
 KEYS_SCHEMA: Final = pa.schema([(name, pa.uint64()) for name in ("event_key", "order_key", "content_hash")])
 """Of source and event_id; of order_id; of the whole order as the event gives it, lines included."""
 
-_KEYS = """
-SELECT hash(source, event_id) AS event_key, hash(order_id) AS order_key,
+ORDER_KEY: Final = "hash(order_id)"
+CUSTOMER_KEY: Final = "hash(customer_id)"
+
+_KEYS = f"""
+SELECT hash(source, event_id) AS event_key, {ORDER_KEY} AS order_key,
        hash(order_id, version, kind, status, currency, customer_id, customer_name, customer_email, country,
             placed_at, shipping, discount, tax, extra, line_hash) AS content_hash
 FROM events LEFT JOIN (

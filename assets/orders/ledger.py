@@ -16,6 +16,7 @@ from resources.segments import Landing, Range
 _log = logging.getLogger(__name__)
 _PLACE: Final = {"feed": pl.String, "partition": pl.String}
 _NUMBERS: Final = ("landed", "accepted", "duplicates", "rejected")
+_NO_CHANGE: Final = pl.DataFrame(schema={**_PLACE, **dict.fromkeys(_NUMBERS, pl.Int64)})
 _ADD: Final = f"""
 MERGE INTO store.message_ledger AS ledger USING given AS more USING (feed, partition)
 WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = ledger.{name} + more.{name}" for name in _NUMBERS)}
@@ -31,11 +32,8 @@ ANTI JOIN store.order_anomalies known
 
 def add_to_ledger(connection: duckdb.DuckDBPyConnection, *changes: pl.DataFrame) -> None:
     """Add changes, each with feed, partition and one or more of the ledger's numbers, to the ledger."""
-    found = [_whole(change) for change in changes if len(change)]
-    if not found:
-        return
-    sums = pl.concat(found).group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum())
-    execute(connection, _ADD, sums)
+    rows = pl.concat([_NO_CHANGE, *changes], how="diagonal")
+    execute(connection, _ADD, rows.group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum()))
 
 
 def landed_in(ranges: Sequence[Range]) -> pl.DataFrame:
@@ -49,11 +47,6 @@ def counted(places: pl.DataFrame | pa.Table, **numbers: int) -> pl.DataFrame:
     found = places if isinstance(places, pl.DataFrame) else in_memory(places, _PLACE)
     groups = found.select(pl.col(*_PLACE).cast(pl.String)).group_by(*_PLACE).agg(pl.len().cast(pl.Int64))
     return groups.select(*_PLACE, **{name: pl.col("len") * number for name, number in numbers.items()})
-
-
-def _whole(change: pl.DataFrame) -> pl.DataFrame:
-    missing = [pl.lit(0, pl.Int64).alias(name) for name in _NUMBERS if name not in change.columns]
-    return change.with_columns(missing).select(*_PLACE, *_NUMBERS)
 
 
 def record_reused_ids(

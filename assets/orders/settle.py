@@ -18,7 +18,16 @@ import polars as pl
 import pyarrow as pa
 
 from assets.contract.tables import ORDER_ANOMALIES, ORDER_EVENTS, ORDER_LINES, ORDERS
-from assets.frames import collected, execute, in_memory, insert_rows, numbers_of, rows_at
+from assets.frames import (
+    GIVEN_ROWS,
+    collected,
+    delete_rows,
+    execute,
+    in_memory,
+    insert_rows,
+    numbers_of,
+    rows_at,
+)
 from assets.orders.batches import Prepared
 from assets.orders.customers import update_customers
 from assets.orders.fold import (
@@ -30,25 +39,22 @@ from assets.orders.fold import (
     rows_of,
     winners_without,
 )
+from assets.orders.keys import CUSTOMER_KEY, ORDER_KEY
 from assets.transforms import orders as transforms
 
-_AT: Final = "WHERE rowid IN (SELECT row FROM given)"
 _SEEN: Final = f"""
-SELECT event_key, source, event_id, order_id, {", ".join(PLACE)} FROM store.order_events {_AT}
+SELECT event_key, source, event_id, order_id, {", ".join(PLACE)} FROM store.order_events WHERE {GIVEN_ROWS}
 """
 _STORED: Final = f"""
 SELECT rowid AS row, order_id, order_key, version AS old_version, updated_at AS old_occurred_at,
        source AS old_source, event_id AS old_event_id, customer_id AS old_customer_id,
        placed_at AS old_placed_at, first_load, lines_load
-FROM store.orders {_AT}
+FROM store.orders WHERE {GIVEN_ROWS}
 """
 _OLD_LINES: Final = (
     "order_key IN (SELECT order_key FROM given) AND load_no >= (SELECT min(lines_load) FROM given)"
 )
-_LINE_OWNERS: Final = f"SELECT rowid AS row, order_id FROM store.order_lines {_AT}"
-_DELETE_LINES: Final = f"DELETE FROM store.order_lines {_AT}"
-_DELETE_ORDERS: Final = f"DELETE FROM store.orders {_AT}"
-_ORDER_KEY: Final = "hash(order_id)"
+_LINE_OWNERS: Final = f"SELECT rowid AS row, order_id FROM store.order_lines WHERE {GIVEN_ROWS}"
 _TOUCHED_DAYS: Final = "INSERT INTO store.touched_days SELECT day, $load_no FROM given"
 _EARLIER: Final = (
     "order_key IN (SELECT order_key FROM given) "
@@ -57,10 +63,10 @@ _EARLIER: Final = (
 # Source and event_id only order events of the same version and time, and are costly to read: see _named.
 _PAST: Final = f"""
 SELECT rowid AS row, order_key, version, status, occurred_at, '' AS source, '' AS event_id, content_hash
-FROM store.order_events {_AT}
+FROM store.order_events WHERE {GIVEN_ROWS}
 """
 _NAMES: Final = f"""
-SELECT rowid AS row, source AS its_source, event_id AS its_event_id FROM store.order_events {_AT}
+SELECT rowid AS row, source AS its_source, event_id AS its_event_id FROM store.order_events WHERE {GIVEN_ROWS}
 """
 _DELETE_ANOMALIES: Final = """
 DELETE FROM store.order_anomalies USING given
@@ -88,8 +94,8 @@ def settle_events(connection: duckdb.DuckDBPyConnection, batch: Prepared, load_n
     repeats = _repeats(connection, events)
     if len(repeats):
         winners = winners_without(winners, events, repeats)
-        all_of_them = in_memory(events, ["event_seq"])
-        events = rows_of(events, all_of_them.join(repeats, on="event_seq", how="anti")["event_seq"])
+        sequence = in_memory(events, ["event_seq"])["event_seq"]
+        events = rows_of(events, sequence.filter(~sequence.is_in(repeats["event_seq"].implode())))
     if len(events):
         insert_rows(connection, ORDER_EVENTS, events, {"load_no": str(load_no)})
         stored = _stored(connection, events)
@@ -130,10 +136,10 @@ def _stored(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> pl.DataF
 def _take_in(connection: duckdb.DuckDBPyConnection, states: NewStates, load_no: int) -> None:
     """Let the new states replace those before, and the customers follow."""
     _delete(connection, states.taking.filter(pl.col("row").is_not_null()))
-    more = {"order_key": _ORDER_KEY, "load_no": str(load_no)}
+    more = {"order_key": ORDER_KEY, "load_no": str(load_no)}
     insert_rows(connection, ORDER_LINES, states.lines, more)
     first_loads = states.taking.select("order_id", pl.col("first_load").fill_null(load_no))
-    more |= {"lines_load": str(load_no), "customer_key": "hash(customer_id)"}
+    more |= {"lines_load": str(load_no), "customer_key": CUSTOMER_KEY}
     insert_rows(connection, ORDERS, states.orders.join(first_loads, on="order_id"), more)
     update_customers(connection, states.taking, states.orders)
 
@@ -155,8 +161,8 @@ def _delete(connection: duckdb.DuckDBPyConnection, replaced: pl.DataFrame) -> No
     if len(replaced) == 0:
         return
     lines = rows_at(connection, _LINE_OWNERS, numbers_of(connection, ORDER_LINES, _OLD_LINES, replaced))
-    execute(connection, _DELETE_LINES, lines.join(replaced, on="order_id", how="semi").select("row"))
-    execute(connection, _DELETE_ORDERS, replaced.select("row"))
+    delete_rows(connection, ORDER_LINES, lines.join(replaced, on="order_id", how="semi"))
+    delete_rows(connection, ORDERS, replaced)
 
 
 def _flag_anomalies(
@@ -175,7 +181,7 @@ def _flag_anomalies(
         return
     history = _named(connection, history.filter(pl.col("order_id").is_in(doubtful.implode())))
     found = collected(transforms.anomalies(nw.from_native(history.lazy())))
-    insert_rows(connection, ORDER_ANOMALIES, found, {"order_key": _ORDER_KEY})
+    insert_rows(connection, ORDER_ANOMALIES, found, {"order_key": ORDER_KEY})
 
 
 def _named(connection: duckdb.DuckDBPyConnection, history: pl.DataFrame) -> pl.DataFrame:

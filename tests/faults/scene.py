@@ -1,11 +1,8 @@
 """Killing a home again and again, and judging what is left against one that was never disturbed."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,9 +11,9 @@ from types import MappingProxyType
 
 from assets.orders.verify import full_hash, state_hash
 from resources.warehouse.publish import open_copy
+from tests.forking import PROJECT, fork_server
 from tests.orders.home import Home
 
-PROJECT = Path(__file__).parents[2]
 _NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 _POINT = re.compile(r'reached\(\s*"([a-z._]+)"')
 
@@ -25,16 +22,8 @@ class Victims:
     """The process that forks the processes to be killed."""
 
     def __init__(self) -> None:
-        """Start it in this tree, whichever tree is installed."""
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.victim"],
-            cwd=PROJECT,
-            # A library that starts threads at import must not: the process forks.
-            env=os.environ | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        """Start it."""
+        self._server = fork_server("tests.faults.victim")
 
     def answer(self, order: dict[str, object]) -> int:
         """Let a victim do the order and return its exit code."""

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,7 +18,7 @@ from resources.brokers.urls import open_broker
 from resources.errors import TransientError
 from resources.servers.server import Server
 from tests.faults.brokers import BROKERS
-from tests.faults.scene import PROJECT
+from tests.forking import fork_server
 from tests.orders.home import Home
 from tests.orders.samples import order
 from tests.servers import Servers
@@ -43,16 +41,9 @@ class Consumers:
     """The process that forks consumers of one URL into one home."""
 
     def __init__(self, url: str, home: Home) -> None:
-        """Start it in this tree, whichever tree is installed."""
+        """Start it."""
         self._order = {"url": url, "root": str(home.root)}
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.consumer"],
-            cwd=PROJECT,
-            env=os.environ | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._server = fork_server("tests.faults.consumer")
 
     def start(self, *, is_last: bool = False) -> int:
         """Start a consumer and return its process id."""

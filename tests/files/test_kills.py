@@ -36,7 +36,7 @@ def killed(shop: Shop, label: str, passes: int, build: str = "right") -> None:
     """Take in the changed days in a process that is killed at the point."""
     arguments = [str(shop.root), label, str(passes), build]
     done = run_module("tests.files.killed_intake", *arguments, environment=os.environ)
-    assert done.returncode == -signal.SIGKILL
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
 def outcome(shop: Shop) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Any]]:

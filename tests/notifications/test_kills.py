@@ -27,6 +27,8 @@ LABELS = [
 def work(role: str, folder: Path, *arguments: str) -> int:
     """Run a worker to its end and return its exit code, negative for a signal."""
     done = run_module("tests.notifications.worker", role, str(folder), *arguments, environment=os.environ)
+    # For whoever looks why it failed: pytest shows it.
+    sys.stderr.write(done.stderr.decode())
     return done.returncode
 
 
