@@ -8,8 +8,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,27 +151,31 @@ class Landing:
             _log.info(text, *told, extra={"segment": segment.name})
         return segment
 
-    def segments(self, feed: str | None = None) -> list[Segment]:
-        """Return the segments, of `feed` or of all feeds, in the order in which they landed."""
+    def segments(self, feed: str | None = None, *, but: Set[str] = frozenset()) -> list[Segment]:
+        """Return the segments, of `feed` or of all feeds, in the order in which they landed.
+
+        Those named in `but` are left out, and not even opened.
+        """
         if not self.root.exists():
             return []
-        self._look()
-        found = sorted(self._known.values(), key=lambda segment: (segment.landed_at, segment.name))
+        self._look(but)
+        wanted = (segment for name, segment in self._known.items() if name not in but)
+        found = sorted(wanted, key=lambda segment: (segment.landed_at, segment.name))
         if feed is None:
             return found
         return [s for s in found if any(span.feed == feed for span in s.ranges)]
 
-    def _look(self) -> None:
-        """Bring `_known` up to date with the folder.
+    def _look(self, but: Set[str]) -> None:
+        """Bring `_known` up to date with the folder, except for segments named in `but`.
 
         A listing in the middle of which the parts of a merged segment are deleted may hold neither them
         nor it. So it counts only when no deleting began meanwhile.
         """
         for _ in range(_LOOKS):
             before = self.deletings()
-            names = {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
+            names = self._names()
             try:
-                for name in names - self._known.keys():
+                for name in names - self._known.keys() - but:
                     self._known[name] = read_footer(self.root / name)
             except FileNotFoundError:
                 continue
@@ -180,6 +184,23 @@ class Landing:
                     del self._known[gone]
                 return
         raise TransientError(f"{self.root} changed during each of {_LOOKS} listings: rerun")
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
+
+    def latest_first(self) -> Iterator[Segment]:
+        """Yield the segments, about the latest first, each opened only when it is asked for.
+
+        One that is merged or lands meanwhile may be missing: for those who search, and look again whole.
+        """
+        if not self.root.exists():
+            return
+        for name in sorted(self._names(), reverse=True):
+            if name not in self._known:
+                with suppress(FileNotFoundError):
+                    self._known[name] = read_footer(self.root / name)
+            if name in self._known:
+                yield self._known[name]
 
     def deletings(self) -> int:
         """Return how often segments were deleted because a merged one had taken their place."""

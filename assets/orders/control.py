@@ -8,6 +8,7 @@ import pyarrow as pa
 from assets.frames import execute
 from assets.orders.batches import Prepared, prepared_events
 from assets.orders.decode import decode
+from assets.orders.known import KnownEvents
 from assets.orders.ledger import add_to_ledger, counted, record_reused_ids
 from assets.orders.rejects import Decision, read_decisions
 from assets.orders.settle import settle_events
@@ -29,7 +30,7 @@ _MISSING = "missing_in_source"
 
 
 def apply_decisions(
-    connection: duckdb.DuckDBPyConnection,
+    known: KnownEvents,
     landing: Landing,
     prepared: Prepared,
     *,
@@ -41,6 +42,7 @@ def apply_decisions(
     A replayed message is settled at the place where it once landed. Returns how the decisions
     themselves count: all accepted.
     """
+    connection = known.connection
     decisions = read_decisions(prepared.controls)
     decided = pa.table(
         {
@@ -54,12 +56,13 @@ def apply_decisions(
     _close(connection, discarded["rejection_id"], Decision.DISCARDED)
     # A batch is one segment, written by one decision; a copy of a loaded segment leaves it empty.
     limits = [int(str(d["max_bytes"])) for d in decisions if d.get("max_bytes")]
-    _replay(connection, landing, load_no=load_no, max_bytes=limits[0] if limits else max_bytes)
+    _replay(known, landing, load_no=load_no, max_bytes=limits[0] if limits else max_bytes)
     _count_own(connection, prepared)
     return prepared.messages, 0, 0
 
 
-def _replay(connection: duckdb.DuckDBPyConnection, landing: Landing, *, load_no: int, max_bytes: int) -> None:
+def _replay(known: KnownEvents, landing: Landing, *, load_no: int, max_bytes: int) -> None:
+    connection = known.connection
     replayed = connection.sql(_OPEN, params={"decision": Decision.REPLAYED}).to_arrow_table().combine_chunks()
     if len(replayed) == 0:
         return
@@ -68,7 +71,7 @@ def _replay(connection: duckdb.DuckDBPyConnection, landing: Landing, *, load_no:
     numbered = replayed.drop_columns(["body"]).add_column(
         0, "event_seq", pa.array(range(len(replayed)), pa.int64())
     )
-    settled = settle_events(connection, prepared_events(numbered, decoded.events, decoded.lines), load_no)
+    settled = settle_events(known, prepared_events(numbered, decoded.events, decoded.lines), load_no)
     record_reused_ids(connection, landing, settled.repeats)
     reached("load.replayed")
     _close(connection, replayed["rejection_id"].take(decoded.events["event_seq"]), Decision.REPLAYED)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from assets.frames import execute
 from assets.orders.batches import Prepared, prepare
 from assets.orders.control import apply_decisions, apply_observations
+from assets.orders.known import TAIL_EVENTS, KnownEvents
 from assets.orders.ledger import add_to_ledger, counted, landed_in, record_reused_ids
 from assets.orders.plan import BatchPlan, Kind, demand_nothing_lost, pending_batches
 from assets.orders.rejects import forced_rejections, insert_rejects
@@ -23,6 +24,7 @@ from assets.orders.settle import settle_events
 from resources.crashpoints import reached
 from resources.errors import TransientError
 from resources.segments import Landing
+from resources.warehouse.runs import Runs
 from resources.warehouse.warehouse import Warehouse, transaction
 
 BATCH_BYTES = 320 * 1024 * 1024
@@ -69,11 +71,13 @@ def load(
     batch_bytes: int = BATCH_BYTES,
     batch_rows: int = BATCH_ROWS,
     most_batches: int | None = None,
+    tail_events: int = TAIL_EVENTS,
     on_batch: Callable[[Loaded], None] | None = None,
 ) -> Loaded:
     """Settle every segment that is not loaded yet, in landing order, or the first `most_batches` of them.
 
-    `max_bytes` is the largest message that is not `too_large`. Raises TransientError when the
+    `max_bytes` is the largest message that is not `too_large`, `tail_events` how many events may have no
+    sorted run of keys. Raises TransientError when the
     warehouse is held by another process for too long or a commit fails twice.
     """
     result = Loaded()
@@ -83,6 +87,7 @@ def load(
         ThreadPoolExecutor(_DECODERS, "decode") as decoders,
     ):
         with result.timed("plan"):
+            known = KnownEvents(connection, Runs(warehouse.keys), tail_events)
             demand_nothing_lost(connection, landing)
             plans = pending_batches(connection, landing, batch_bytes=batch_bytes, batch_rows=batch_rows)
             forced = forced_rejections(landing, plans)
@@ -99,14 +104,14 @@ def load(
             upcoming = None
             if index + 1 < len(plans):
                 upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, decoders)
-            _load_batch(connection, landing, plan, prepared, result, max_bytes)
+            _load_batch(known, landing, plan, prepared, result, max_bytes)
             if on_batch is not None:
                 on_batch(result)
     return result
 
 
 def _load_batch(
-    connection: duckdb.DuckDBPyConnection,
+    known: KnownEvents,
     landing: Landing,
     plan: BatchPlan,
     prepared: Prepared,
@@ -114,11 +119,12 @@ def _load_batch(
     max_bytes: int,
 ) -> None:
     reached("load.before_transaction")
+    connection = known.connection
     _make_room(connection, prepared)
     try:
         with result.timed("settle and commit"), transaction(connection):
             load_no = _next_load_no(connection, plan)
-            counts = _settle(connection, landing, plan, prepared, load_no, max_bytes)
+            counts = _settle(known, landing, plan, prepared, load_no, max_bytes)
             reached("load.settled")
             _remember_position(connection, plan, load_no)
             reached("load.before_commit")
@@ -130,6 +136,7 @@ def _load_batch(
     reached("load.committed")
     if prepared.rejects["body"].nbytes > _LARGE_DEAD_LETTERS:
         connection.execute("CHECKPOINT")
+    known.note(prepared.messages)
     result.messages += prepared.messages
     result.accepted += counts[0]
     result.duplicates += counts[1]
@@ -146,18 +153,19 @@ def _make_room(connection: duckdb.DuckDBPyConnection, prepared: Prepared) -> Non
 
 
 def _settle(
-    connection: duckdb.DuckDBPyConnection,
+    known: KnownEvents,
     landing: Landing,
     plan: BatchPlan,
     prepared: Prepared,
     load_no: int,
     max_bytes: int,
 ) -> tuple[int, int, int]:
+    connection = known.connection
     if plan.kind is Kind.DECISIONS:
-        return apply_decisions(connection, landing, prepared, load_no=load_no, max_bytes=max_bytes)
+        return apply_decisions(known, landing, prepared, load_no=load_no, max_bytes=max_bytes)
     if plan.kind is Kind.OBSERVATIONS:
         return apply_observations(connection, prepared)
-    settled = settle_events(connection, prepared, load_no)
+    settled = settle_events(known, prepared, load_no)
     reached("load.folded")
     if len(settled.repeats):
         record_reused_ids(connection, landing, settled.repeats)

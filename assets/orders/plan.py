@@ -73,7 +73,7 @@ def pending_batches(
 ) -> list[BatchPlan]:
     """Return what is not loaded, in landing order, in batches of about `batch_bytes` of bodies."""
     known = {row[0] for row in connection.execute("SELECT name FROM store.loaded_segments").fetchall()}
-    unknown = [segment for segment in landing.segments() if segment.name not in known]
+    unknown = landing.segments(but=known)
     if not unknown:
         return []
     loaded = Coverage()
@@ -97,8 +97,16 @@ def demand_nothing_lost(connection: duckdb.DuckDBPyConnection, landing: Landing)
     the new messages for loaded ones. To be called before landing, too.
     """
     query = "SELECT feed, partition, max(last_position) FROM store.loaded_ranges GROUP BY feed, partition"
-    for feed, partition, last in connection.execute(query).fetchall():
-        landed = landing.last_position(feed, partition)
+    loaded = {(feed, partition): last for feed, partition, last in connection.execute(query).fetchall()}
+    ends = loaded.copy()
+    for segment in landing.latest_first() if ends else ():
+        for span in segment.ranges:
+            if span.last >= ends.get((span.feed, span.partition), span.last + 1):
+                del ends[span.feed, span.partition]
+        if not ends:
+            return
+    for feed, partition in ends:
+        last, landed = loaded[feed, partition], landing.last_position(feed, partition)
         if landed is None or landed < last:
             raise PermanentError(
                 f"{landing.root} has lost segments of feed {feed}, partition {partition}: {last} was loaded, "

@@ -4,6 +4,7 @@ The new file grows beside the old one, which stays in use meanwhile, and takes i
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,7 +59,7 @@ def rebuild(
                 content = full_hash(connection)
                 connection.execute("FORCE CHECKPOINT")
             reached("rebuild.built")
-            moved = _swap(fresh.path, warehouse)
+            moved = _swap(fresh, warehouse)
     publish(warehouse)
     return Rebuilt(messages, content, moved)
 
@@ -79,12 +80,12 @@ def _build(
     return loaded.messages
 
 
-def _swap(fresh: Path, warehouse: Warehouse) -> tuple[Path, ...]:
+def _swap(fresh: Warehouse, warehouse: Warehouse) -> tuple[Path, ...]:
     """Let the finished file take the place of the warehouse; the caller holds the lease of both."""
     log = _log(warehouse.path)
-    if _log(fresh).exists():
-        raise PermanentError(f"{fresh} still has a write-ahead log after its checkpoint: rerun")
-    with fresh.open("rb+") as handle:
+    if _log(fresh.path).exists():
+        raise PermanentError(f"{fresh.path} still has a write-ahead log after its checkpoint: rerun")
+    with fresh.path.open("rb+") as handle:
         os.fsync(handle.fileno())
     moved: tuple[Path, ...] = ()
     if warehouse.exists() and not _is_readable(warehouse):
@@ -94,8 +95,12 @@ def _swap(fresh: Path, warehouse: Warehouse) -> tuple[Path, ...]:
     log.unlink(missing_ok=True)
     sync_folder(log.parent)
     reached("rebuild.before_swap")
-    fresh.replace(warehouse.path)
+    fresh.path.replace(warehouse.path)
     reached("rebuild.swapped")
+    # Between the two the old keys lie beside the new file, which does not trust them.
+    shutil.rmtree(warehouse.keys, ignore_errors=True)
+    if fresh.keys.exists():
+        fresh.keys.rename(warehouse.keys)
     sync_folder(warehouse.path.parent)
     return moved
 
@@ -122,6 +127,7 @@ def _discard(fresh: Warehouse) -> None:
     """Delete what a rebuild that did not end has left: it was never in use."""
     for path in (fresh.path, _log(fresh.path)):
         path.unlink(missing_ok=True)
+    shutil.rmtree(fresh.keys, ignore_errors=True)
 
 
 def _log(path: Path) -> Path:

@@ -40,8 +40,10 @@ from assets.orders.fold import (
     winners_without,
 )
 from assets.orders.keys import CUSTOMER_KEY, ORDER_KEY
+from assets.orders.known import KnownEvents
 from assets.transforms import orders as transforms
 
+_SAME_KEY: Final = "load_no >= {first:d} AND event_key IN (SELECT event_key FROM given)"
 _SEEN: Final = f"""
 SELECT event_key, source, event_id, order_id, {", ".join(PLACE)} FROM store.order_events WHERE {GIVEN_ROWS}
 """
@@ -88,10 +90,11 @@ class Settled:
     repeats: pl.DataFrame
 
 
-def settle_events(connection: duckdb.DuckDBPyConnection, batch: Prepared, load_no: int) -> Settled:
+def settle_events(known: KnownEvents, batch: Prepared, load_no: int) -> Settled:
     """Accept the events that are new and fold them."""
+    connection = known.connection
     events, winners = _placed(batch.events, batch.places), batch.winners
-    repeats = _repeats(connection, events)
+    repeats = _repeats(known, events)
     if len(repeats):
         winners = winners_without(winners, events, repeats)
         sequence = in_memory(events, ["event_seq"])["event_seq"]
@@ -114,10 +117,10 @@ def _placed(events: pa.Table, places: pa.Table) -> pa.Table:
     return events
 
 
-def _repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> pl.DataFrame:
+def _repeats(known: KnownEvents, events: pa.Table) -> pl.DataFrame:
     keys = events.select(["event_seq", "event_key"])
-    seen_rows = numbers_of(connection, ORDER_EVENTS, "event_key IN (SELECT event_key FROM given)", keys)
-    seen = rows_at(connection, _SEEN, seen_rows)
+    condition = _SAME_KEY.format(first=known.first_load(keys["event_key"].to_numpy()))
+    seen = rows_at(known.connection, _SEEN, numbers_of(known.connection, ORDER_EVENTS, condition, keys))
     is_suspect = pl.col("event_key").is_duplicated() | pl.col("event_key").is_in(seen["event_key"].implode())
     suspects = rows_of(events, in_memory(keys).filter(is_suspect)["event_seq"])
     return repeats_among(

@@ -67,6 +67,11 @@ class Warehouse:
         """The read-only copy that readers open."""
         return self.published / "orders.duckdb"
 
+    @property
+    def keys(self) -> Path:
+        """The folder of the sorted runs of keys, which only repeat what the file holds."""
+        return self.path.with_suffix(".keys")
+
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Hold the lease and an open connection; the schema is there.

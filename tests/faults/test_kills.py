@@ -35,6 +35,7 @@ CHAINS = {
         ("reports.before_commit", 1),
     ],
     "committing": [("load.before_commit", 1), ("load.committed", 1)],
+    "keeping keys": [("runs.written", 1), ("runs.written", 3), ("runs.written", 2), ("runs.merged", 1)],
     "publishing": [
         ("publish.before_checkpoint", 1),
         ("publish.checkpointed", 1),

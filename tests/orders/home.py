@@ -23,11 +23,15 @@ from resources.warehouse.warehouse import Warehouse
 
 @dataclass
 class Home:
-    """The folders of a platform; `max_bytes` is the contract's limit of a message."""
+    """The folders of a platform; `max_bytes` is the contract's limit of a message.
+
+    Most keys are in sorted runs, as they are in a long history: `tail_events` is how many may not be.
+    """
 
     root: Path
     max_bytes: int = MAX_MESSAGE_BYTES
     clock: Clock = field(default_factory=SystemClock)
+    tail_events: int = 5
 
     @cached_property
     def landing(self) -> Landing:
@@ -65,7 +69,13 @@ class Home:
 
     def load(self, batch_rows: int = 10_000) -> Loaded:
         """LOAD what has landed."""
-        return load(self.warehouse, self.landing, max_bytes=self.max_bytes, batch_rows=batch_rows)
+        return load(
+            self.warehouse,
+            self.landing,
+            max_bytes=self.max_bytes,
+            batch_rows=batch_rows,
+            tail_events=self.tail_events,
+        )
 
     def settle(self, bodies: Sequence[bytes], **place: Any) -> Loaded:
         """Let messages arrive and load them."""

@@ -1,0 +1,174 @@
+"""Sorted runs of keys: at which numbers (of loads) a key stands, without reading a column of all keys.
+
+A run is an immutable file that covers a stretch of numbers. Looking a thousand keys up costs a few reads in
+each run, however many keys it holds; a scan of the table would read them all. Runs only repeat what the
+warehouse holds: they can be made again from it at any time, and are trusted only as far as it goes.
+"""
+
+import mmap
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from resources.crashpoints import reached
+from resources.errors import TransientError
+from resources.segments import sync_folder
+
+Keys = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.uint32]
+_SUFFIX: Final = ".run"
+_BYTES: Final = 12
+_MERGED: Final = 8
+_MOST_KEYS: Final = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Run:
+    """The `count` keys of the numbers `first` to `last`; `mark` tells the last from another so numbered."""
+
+    first: int
+    last: int
+    mark: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """Return the name of its file, which says it all."""
+        return f"{self.first}-{self.last}-{self.mark}-{self.count}{_SUFFIX}"
+
+    @classmethod
+    def named(cls, path: Path) -> "Run | None":
+        """Return what a file's name says, None when the file is not as long as that."""
+        first, last, mark, count = map(int, path.stem.split("-"))
+        run = cls(first, last, mark, count)
+        return run if path.stat().st_size == count * _BYTES else None
+
+
+@dataclass(slots=True)
+class Runs:
+    """The runs in `folder`, which follow each other from number 1 on; for one process at a time."""
+
+    folder: Path
+
+    def whole(self, marks: Mapping[int, int]) -> list[Run]:
+        """Return the runs, oldest first, as far as each ends with a number that has its mark in `marks`.
+
+        The others tell of numbers that were taken back, and are deleted.
+        """
+        trusted: list[Run] = []
+        for run in self._found():
+            follows = run.first == (trusted[-1].last + 1 if trusted else 1)
+            if follows and marks.get(run.last) == run.mark:
+                trusted.append(run)
+            elif not (trusted and run.last <= trusted[-1].last):
+                break
+        self._keep_only(trusted)
+        return trusted
+
+    def numbers(self) -> list[int]:
+        """Return the numbers with which runs end, whether they can be trusted or not."""
+        return [run.last for run in self._found()]
+
+    def add(self, run: Run, keys: Keys, numbers: Numbers, trusted: Sequence[Run]) -> list[Run]:
+        """Keep a run durably behind those that are trusted; return all of them, of which some may be merged.
+
+        Raises TransientError when it cannot be written.
+        """
+        try:
+            self._write(run, *_sorted(keys, numbers))
+            return self._merged([*trusted, run])
+        except OSError as error:
+            raise TransientError(
+                f"the keys of loaded events cannot be kept in {self.folder} ({error})"
+            ) from error
+
+    def find(self, keys: Keys, trusted: Sequence[Run]) -> Numbers:
+        """Return the numbers at which any of the keys stands, each once, ascending."""
+        wanted = np.sort(keys)
+        found = [self._find_in(run, wanted) for run in trusted]
+        return np.unique(np.concatenate([np.empty(0, np.uint32), *found]))
+
+    def _find_in(self, run: Run, wanted: Keys) -> Numbers:
+        if run.count == 0 or len(wanted) == 0:
+            return np.empty(0, np.uint32)
+        # Mapped for as long as it takes: what was looked at would count as memory of this process.
+        with (
+            (self.folder / run.name).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
+        ):
+            keys, numbers = _arrays(view, run.count)
+            starts = np.searchsorted(keys, wanted)
+            inside = np.minimum(starts, run.count - 1)
+            hits = np.flatnonzero(keys[inside] == wanted)
+            ends = np.searchsorted(keys, wanted[hits], side="right")
+            found = numbers[_stretches(starts[hits], ends)]
+            # A mapping cannot be closed under them.
+            del keys, numbers
+        return found
+
+    def _found(self) -> list[Run]:
+        """Return the runs that are there; of those that begin together the longest comes first."""
+        runs = [Run.named(path) for path in self.folder.glob(f"*{_SUFFIX}")]
+        return sorted((run for run in runs if run), key=lambda run: (run.first, -run.last))
+
+    def _keep_only(self, trusted: Sequence[Run]) -> None:
+        names = {run.name for run in trusted}
+        for path in list(self.folder.glob("*")) if self.folder.exists() else []:
+            if path.name not in names:
+                path.unlink()
+
+    def _merged(self, runs: list[Run]) -> list[Run]:
+        """Merge the last runs when so many of about one size follow each other."""
+        last = runs[-_MERGED:]
+        count = sum(run.count for run in last)
+        if len(last) < _MERGED or count > _MOST_KEYS or last[0].count > 2 * last[-1].count:
+            return runs
+        parts = [self._read(run) for run in last]
+        merged = Run(last[0].first, last[-1].last, last[-1].mark, count)
+        keys, numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        self._write(merged, *_sorted(keys, numbers))
+        reached("runs.merged")
+        kept = [*runs[:-_MERGED], merged]
+        self._keep_only(kept)
+        return kept
+
+    def _read(self, run: Run) -> tuple[Keys, Numbers]:
+        return _arrays((self.folder / run.name).read_bytes(), run.count)
+
+    def _write(self, run: Run, keys: Keys, numbers: Numbers) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f"{run.name}.partial"
+        with partial.open("wb") as file:
+            file.write(keys.tobytes())
+            file.write(numbers.tobytes())
+            file.flush()
+            # Half a run after a loss of power would hide events that were loaded.
+            os.fsync(file.fileno())
+        reached("runs.written")
+        partial.rename(self.folder / run.name)
+        sync_folder(self.folder)
+
+
+def _arrays(data: "bytes | mmap.mmap", count: int) -> tuple[Keys, Numbers]:
+    return (
+        np.frombuffer(data, np.uint64, count),
+        np.frombuffer(data, np.uint32, count, offset=8 * count),
+    )
+
+
+def _stretches(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the indices from each start to before its end."""
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
+
+def _sorted(keys: Keys, numbers: Numbers) -> tuple[Keys, Numbers]:
+    # Stable, which is fast where sorted parts follow each other.
+    order = np.argsort(keys, kind="stable")
+    return keys[order], numbers[order]
