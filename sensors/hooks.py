@@ -15,7 +15,7 @@ from resources.notifications import failures
 from resources.notifications.dagster_log import targets_of
 from resources.notifications.outbox import Outbox
 from resources.notifications.resource import RESOURCE_KEY, NotificationOutbox
-from sensors.observers.ended_runs import told_of
+from sensors.observers.ended_runs import told_of_step
 from sensors.observers.scene import Scene, subscriptions_at
 
 _BUDGET = timedelta(seconds=10)
@@ -39,7 +39,7 @@ def record_step_failure(context: dg.HookContext) -> None:
         scene = _scene(context, resource, outbox)
         # By itself first: it needs nothing of Dagster's storage.
         scene.record([event])
-        scene.record(told_of(scene, [context.run_id]))
+        scene.record(told_of_step(scene, context.run_id, context.step_key))
 
 
 @dg.success_hook(required_resource_keys={RESOURCE_KEY})
@@ -48,7 +48,7 @@ def record_step_success(context: dg.HookContext) -> None:
     resource: NotificationOutbox = getattr(context.resources, RESOURCE_KEY)
     with resource.open() as outbox:
         scene = _scene(context, resource, outbox)
-        scene.record(told_of(scene, [context.run_id]))
+        scene.record(told_of_step(scene, context.run_id, context.step_key))
 
 
 def _scene(context: dg.HookContext, resource: NotificationOutbox, outbox: Outbox) -> Scene:

@@ -55,6 +55,13 @@ def told_of(scene: Scene, run_ids: Sequence[str]) -> Iterator[Event]:
         yield from scene.told_in(read_story(scene, run_id, runs.get(run_id)))
 
 
+def told_of_step(scene: Scene, run_id: str, step_key: str) -> list[Event]:
+    """Return what one step of a run tells: not what its other steps do, nor how the run ends."""
+    run = scene.instance.get_run_by_id(run_id)
+    records = (record for record in _records_of(scene, run_id) if _step_of(record) == step_key)
+    return scene.told_in(story_of(run_id, records, run=run))
+
+
 def read_story(scene: Scene, run_id: str, run: dg.DagsterRun | None) -> Story:
     """Read a run whole."""
     return story_of(run_id, _records_of(scene, run_id), run=run)
@@ -86,6 +93,11 @@ def _records_of(scene: Scene, run_id: str) -> Iterator[dg.EventLogRecord]:
         page = scene.instance.get_records_for_run(run_id, cursor, set(TELLING), PAGE)
         yield from page.records
         cursor, has_more = page.cursor, page.has_more
+
+
+def _step_of(record: dg.EventLogRecord) -> str | None:
+    event = record.event_log_entry.dagster_event
+    return event.step_key if event else None
 
 
 def _observe(scene: Scene, event_type: Ended) -> int:
