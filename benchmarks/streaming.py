@@ -104,12 +104,14 @@ def _broker(work: Path, plan: Plan) -> Iterator[str]:
     if not plan.is_kafka:
         yield "inbox"
         return
+    from resources.servers.kind import Options
     from resources.servers.kinds import KINDS
     from resources.servers.server import Server
 
     folder = work / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
-    server = Server(KINDS["kafka"], folder)
+    # In its first minutes Java's second compiler takes most of a core, which nobody's broker shares with us.
+    server = Server(KINDS["kafka"], folder, Options(is_brief=True))
     try:
         server.start()
         yield server.url("TOPIC")
