@@ -54,13 +54,13 @@ up: setup
 	@$(BIN)/orders up
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	ORDERS_FAULTS=bounded $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	ORDERS_FAULTS=bounded $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 format: setup
 	$(BIN)/ruff format .

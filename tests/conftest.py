@@ -8,6 +8,7 @@ import pytest
 
 from resources.servers.kind import Tls
 from resources.servers.server import Server
+from tests.engines import reuse_engines
 from tests.servers import OwnServer, Servers, is_missing, make_certificates
 
 # A busy machine is no finding: no test asserts on time.
@@ -15,6 +16,7 @@ hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
+reuse_engines()
 
 _INSTALL = {
     "chromium": "scripts/install_servers.sh chromium",
@@ -23,6 +25,18 @@ _INSTALL = {
     "git": "apt-get install -y git",
 }
 _OTHER_NAMES = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a module's fixture in one worker, which then makes it once."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        values = item.callspec.params if hasattr(item, "callspec") else {}
+        for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+            if definitions[-1].scope == "module":
+                item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {name} {values.get(name, '')}"))
 
 
 def find_tool(tool: str) -> str:

@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tests.engines import reuse_engines
+
 PROJECT = Path(__file__).parents[1]
 _OUT: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 # Not `orchestration.definitions`, which reads the settings when it is imported.
@@ -125,6 +127,7 @@ def _server() -> _Server:
 def _serve() -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
+    reuse_engines()
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)

@@ -96,7 +96,7 @@ class Scene:
     over: dict[str, float] = field(default_factory=dict)
     _actor: "subprocess.Popen[bytes] | None" = None
 
-    def perform(self, act: str, timeout_s: float = 240.0) -> None:
+    def perform(self, act: str, timeout_s: float = 480.0) -> None:
         """Perform an act of the timeline, in a process beside the stack's."""
         actor = self._actor = self._actor or self._new_actor()
         assert actor.stdin is not None
