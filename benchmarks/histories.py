@@ -38,6 +38,9 @@ def copy_of(history: Path, home: Path) -> Path:
     _link_landing(history, home)
     (home / "warehouse").mkdir()
     shutil.copyfile(history / "warehouse/orders.duckdb", home / "warehouse/orders.duckdb")
+    # Sorted runs of keys are made by the first load, unless the history has some.
+    if (history / "warehouse/orders.keys").exists():
+        shutil.copytree(history / "warehouse/orders.keys", home / "warehouse/orders.keys")
     run("pipeline.publish", home=home)
     run("pipeline.publish", home=home)
     return home
