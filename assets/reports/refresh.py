@@ -15,7 +15,10 @@ from resources.warehouse.warehouse import Warehouse, transaction
 DAILY_REPORTS = ("daily_sales", "product_sales", "fulfilment_times")
 _DAYS_AT_ONCE = 92
 
-_TOUCHED = "SELECT DISTINCT day FROM store.touched_days ORDER BY day"
+_TOUCHED = "SELECT day, max(load_no) FROM store.touched_days GROUP BY day ORDER BY day"
+_TAKE_OFF = """
+DELETE FROM store.touched_days WHERE load_no <= $through AND day IN (SELECT unnest($days::DATE[]))
+"""
 _CHOOSE = "CREATE OR REPLACE TEMP TABLE chosen_days AS SELECT unnest($days::DATE[]) AS day"
 _OF_CHOSEN_DAYS = """
 placed_at >= (SELECT min(day) FROM chosen_days) AND placed_at < (SELECT max(day) + 1 FROM chosen_days)
@@ -55,18 +58,43 @@ def stretches(days: Iterable[date]) -> list[Stretch]:
     return found
 
 
-def touched_days(warehouse: Warehouse) -> list[date]:
-    """Return the days whose reports are out of date, ascending; [] before anything was loaded."""
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Days whose reports are out of date, ascending, and the last load that touched any of them."""
+
+    days: tuple[date, ...] = ()
+    through: int = 0
+
+
+def touched(warehouse: Warehouse) -> Touched:
+    """Return which days are out of date: none before anything was loaded."""
     if not warehouse.exists():
-        return []
+        return Touched()
     with warehouse.writing() as connection:
-        return [row[0] for row in connection.execute(_TOUCHED).fetchall()]
+        rows = connection.execute(_TOUCHED).fetchall()
+    return Touched(tuple(day for day, _ in rows), max((load_no for _, load_no in rows), default=0))
+
+
+def touched_days(warehouse: Warehouse) -> list[date]:
+    """Return the days whose reports are out of date, ascending."""
+    return list(touched(warehouse).days)
+
+
+def take_off(warehouse: Warehouse, refreshed: Touched) -> int:
+    """Take days off the list once each report was refreshed for them by itself; return how many they are.
+
+    What later loads touched stays on it.
+    """
+    with warehouse.writing() as connection, transaction(connection):
+        connection.execute(_TAKE_OFF, {"days": list(refreshed.days), "through": refreshed.through})
+    return len(refreshed.days)
 
 
 def refresh_days(warehouse: Warehouse, days: Sequence[date], names: Sequence[str] = DAILY_REPORTS) -> int:
     """Replace the rows of the daily reports `names` for exactly these days; return how many rows there are.
 
-    Refreshing all of `DAILY_REPORTS` takes the days off the list of touched ones, in the same transaction.
+    Refreshing all of `DAILY_REPORTS` takes the days off the list of touched ones, in the same transaction;
+    whoever refreshes one by one does so by `take_off`.
     """
     rows = 0
     with warehouse.writing() as connection:
@@ -96,15 +124,15 @@ def _chunks(days: Sequence[date]) -> Iterator[Sequence[date]]:
 def _replace(connection: duckdb.DuckDBPyConnection, days: Sequence[date], names: Sequence[str]) -> int:
     connection.execute(_CHOOSE, {"days": list(days)})
     _read_frame(connection, "their_orders", select_frame(TABLES["orders"], _OF_CHOSEN_DAYS))
-    _read_frame(connection, "their_lines", select_frame(TABLES["order_lines"], _OF_CHOSEN_ORDERS))
-    connection.execute(_HISTORY)
-    orders, lines, history = (
-        frame(connection, name) for name in ("their_orders", "their_lines", "their_history")
-    )
+    if "product_sales" in names:
+        _read_frame(connection, "their_lines", select_frame(TABLES["order_lines"], _OF_CHOSEN_ORDERS))
+    if "fulfilment_times" in names:
+        connection.execute(_HISTORY)
+    orders = frame(connection, "their_orders")
     made = {
         "daily_sales": lambda: reports.daily_sales(orders),
-        "product_sales": lambda: reports.product_sales(orders, lines),
-        "fulfilment_times": lambda: reports.fulfilment_times(orders, history),
+        "product_sales": lambda: reports.product_sales(orders, frame(connection, "their_lines")),
+        "fulfilment_times": lambda: reports.fulfilment_times(orders, frame(connection, "their_history")),
     }
     rows = 0
     for name in names:

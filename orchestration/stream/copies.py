@@ -17,7 +17,7 @@ from typing import TypeVar
 import duckdb
 
 from assets.orders.compaction import merge_small_segments
-from assets.reports.refresh import refresh_customer_value, refresh_days, touched_days
+from assets.reports.refresh import DAILY_REPORTS, refresh_customer_value, refresh_days, take_off, touched
 from orchestration.stream.state import State, in_thread, pause
 from resources.errors import OrdersError
 from resources.segments import Landing
@@ -86,10 +86,8 @@ class CopyTask:
             return
         loaded = self.state.loaded
         if self._loaded_before_reports < loaded and self._reports.is_due() and self.warehouse.exists():
-            if (days := await tried(thread, self._refresh, self._reports, "refreshing reports")) is None:
-                return
-            self._loaded_before_reports = loaded
-            self.state.notes.days += days
+            if await self._refresh_reports(thread):
+                self._loaded_before_reports = loaded
         elif self._loaded_before_values < loaded and self._values.is_due():
             if (rows := await tried(thread, self._value, self._values, "refreshing values")) is None:
                 return
@@ -105,13 +103,27 @@ class CopyTask:
         self.state.published_at = self.state.clock.now()
         self.state.notes.published += 1
 
-    def _refresh(self) -> int:
-        beside = Beside.of(self.warehouse)
-        days = touched_days(beside)
-        if days:
-            refresh_days(beside, days)
-            self._is_changed()
-        return len(days)
+    async def _refresh_reports(self, thread: ThreadPoolExecutor) -> bool:
+        """Refresh the reports of touched days, publishing between two of them; tell whether all are done."""
+        beside, what = Beside.of(self.warehouse), "refreshing reports"
+        found = await tried(thread, partial(touched, beside), self._reports, what)
+        if found is None or not found.days:
+            return found is not None
+        seconds = 0.0
+        for name in DAILY_REPORTS:
+            started = time.monotonic()
+            work = partial(refresh_days, beside, found.days, (name,))
+            if self.state.stop.is_set() or await tried(thread, work, self._reports, what) is None:
+                return False
+            seconds += time.monotonic() - started
+            self.state.dirty.set()
+            # A report of a busy day takes seconds, for which the readers' copy must not wait.
+            if self._publishing.is_due():
+                await self._publish(thread)
+        days = await tried(thread, partial(take_off, beside, found), self._reports, what)
+        self._reports.took(seconds)
+        self.state.notes.days += days or 0
+        return days is not None
 
     def _value(self) -> int:
         rows = refresh_customer_value(Beside.of(self.warehouse))

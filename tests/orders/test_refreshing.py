@@ -1,0 +1,45 @@
+"""Reports that are refreshed one by one, while loads go on, miss nothing that a load touched."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from assets.reports.refresh import DAILY_REPORTS, refresh_days, take_off, touched, touched_days
+from tests.orders.home import Home
+from tests.orders.samples import order
+
+FIRST, SECOND = date(2026, 5, 1), date(2026, 5, 2)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home with two orders of two days, whose reports are still to be made."""
+    home = Home(tmp_path)
+    early, late = f"{FIRST}T09:00:00Z", f"{SECOND}T09:00:00Z"
+    paid = order("o-1", 2, status="paid", placed_at=early)
+    shipped = order("o-1", 3, status="shipped", placed_at=early)
+    home.settle([order("o-1", placed_at=early), paid, shipped, order("o-2", placed_at=late)])
+    return home
+
+
+def test_a_day_that_a_load_touched_meanwhile_stays_on_the_list(home: Home) -> None:
+    found = touched(home.warehouse)
+    for name in DAILY_REPORTS:
+        refresh_days(home.warehouse, found.days, (name,))
+        home.settle([order(f"o-{name}", placed_at=f"{SECOND}T11:00:00Z")])
+    assert take_off(home.warehouse, found) == 2
+    assert touched_days(home.warehouse) == [SECOND]
+
+
+def test_one_by_one_gives_the_same_reports_as_all_at_once(home: Home, tmp_path: Path) -> None:
+    found = touched(home.warehouse)
+    for name in DAILY_REPORTS:
+        refresh_days(home.warehouse, found.days, (name,))
+        assert touched_days(home.warehouse) == [FIRST, SECOND], "a report alone takes no day off"
+    take_off(home.warehouse, found)
+    assert touched_days(home.warehouse) == []
+    one_by_one = {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS}
+    refresh_days(home.warehouse, found.days)
+    assert {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS} == one_by_one
+    assert all(one_by_one.values())
