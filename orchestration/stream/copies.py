@@ -5,7 +5,6 @@ the loads up for its checkpoint, and copies beside them. Each is repeated only a
 took.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -62,7 +61,6 @@ class CopyTask:
     _values: Turn = field(default_factory=lambda: Turn(60.0, 19.0, 3_600.0))
     _loaded_before_reports: int = -1
     _loaded_before_values: int = 0
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     async def run(self) -> None:
         """Work until the loads have ended; the last copy then holds all of them."""
@@ -89,8 +87,10 @@ class CopyTask:
             if await self._refresh_reports(thread):
                 self._loaded_before_reports = loaded
         elif self._loaded_before_values < loaded and self._values.is_due():
-            if (rows := await tried(thread, self._value, self._values, "refreshing values")) is None:
+            work = partial(refresh_customer_value, Beside.of(self.warehouse))
+            if (rows := await tried(thread, work, self._values, "refreshing values")) is None:
                 return
+            self.state.dirty.set()
             self._loaded_before_values = loaded
             self.state.notes.values += rows
 
@@ -124,15 +124,6 @@ class CopyTask:
         self._reports.took(seconds)
         self.state.notes.days += days or 0
         return days is not None
-
-    def _value(self) -> int:
-        rows = refresh_customer_value(Beside.of(self.warehouse))
-        self._is_changed()
-        return rows
-
-    def _is_changed(self) -> None:
-        # An event of asyncio is to be set on its own loop only.
-        self.loop.call_soon_threadsafe(self.state.dirty.set)
 
 
 @dataclass(slots=True)
