@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from resources.brokers.address import OWN_FEEDS
 from resources.crashpoints import reached
-from resources.segments import FOOTER_KEY, NAME, SCHEMA, Landing, Range, Segment, segment_writer, sync_folder
+from resources.durable import sync_folder
+from resources.segments import FOOTER_KEY, NAME, SCHEMA, Landing, Range, Segment, segment_writer
 
 FAN_IN: Final = 12
 """How many neighbours of about one size are merged at once."""

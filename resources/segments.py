@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from resources.clock import Clock, SystemClock
 from resources.crashpoints import reached
+from resources.durable import sync_folder
 from resources.errors import PermanentError, TransientError
 from resources.leases import Lease, held
 
@@ -304,15 +305,6 @@ class Landing:
                 f"the disk of {self.root} has {usage.free / 1024**3:.1f} GiB free, below the guard "
                 "of 5 % or 2 GiB: nothing was taken from the broker; free some space, then rerun"
             )
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and deletions in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def segment_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:

@@ -14,9 +14,10 @@ from assets.orders.load import MAX_MESSAGE_BYTES, Loaded, load
 from assets.orders.verify import full_hash
 from assets.reports.refresh import refresh_customer_value, refresh_days, touched_days
 from resources.crashpoints import reached
+from resources.durable import sync_folder
 from resources.errors import PermanentError
 from resources.leases import held
-from resources.segments import Landing, sync_folder
+from resources.segments import Landing
 from resources.warehouse.publish import publish
 from resources.warehouse.warehouse import Warehouse
 

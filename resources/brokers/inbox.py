@@ -19,8 +19,8 @@ import pyarrow as pa
 from resources.brokers.address import Address
 from resources.brokers.port import Batch, Outgoing
 from resources.crashpoints import reached
+from resources.durable import sync_folder
 from resources.errors import PermanentError
-from resources.segments import sync_folder
 
 LINES_PER_FILE = 1_000_000_000
 _PARTITION = "0"

@@ -6,14 +6,13 @@ position is `epoch * EPOCH + offset`; the epoch is 0 until offsets begin anew an
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
+from resources.durable import sync_folder, written_durably
 from resources.errors import PermanentError
-from resources.segments import sync_folder
 
 EPOCH: Final = 1 << 48
 
@@ -63,21 +62,14 @@ def read_origin(memory: Path, feed: str) -> Origin | None:
 
 def keep_origin(memory: Path, feed: str, origin: Origin) -> None:
     """Keep it, durably when this returns."""
-    memory.mkdir(parents=True, exist_ok=True)
-    path = _path(memory, feed)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     kept = {
         "cluster": origin.cluster,
         "topic_id": origin.topic_id,
         "epoch": origin.epoch,
         "epochs": dict(origin.epochs),
     }
-    with partial.open("w", encoding="utf-8") as sink:
-        sink.write(json.dumps(kept) + "\n")
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.rename(path)
-    sync_folder(memory)
+    with written_durably(_path(memory, feed)) as sink:
+        sink.write(json.dumps(kept).encode() + b"\n")
     sync_folder(memory.parent)
 
 

@@ -7,11 +7,11 @@ offsets begin anew and somebody chose to go on.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from resources.durable import written_durably
 from resources.errors import PermanentError
 
 EPOCH: Final = 1 << 48
@@ -52,15 +52,9 @@ def keep_origin(memory: Path | None, feed: str, origin: Origin) -> None:
     """Keep it, durably when this returns."""
     if memory is None:
         return
-    memory.mkdir(parents=True, exist_ok=True)
-    path = _path(memory, feed)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     kept = {"epoch": origin.epoch, "offset": origin.offset, "timestamp": origin.timestamp}
-    with partial.open("w", encoding="utf-8") as sink:
-        sink.write(json.dumps(kept) + "\n")
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.rename(path)
+    with written_durably(_path(memory, feed)) as sink:
+        sink.write(json.dumps(kept).encode() + b"\n")
 
 
 def _path(memory: Path, feed: str) -> Path:

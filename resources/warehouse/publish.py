@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from resources.crashpoints import reached
+from resources.durable import sync_folder
 from resources.errors import PermanentError
-from resources.segments import sync_folder
 from resources.warehouse.blocks import BLOCK, HEADERS, checksums
 from resources.warehouse.warehouse import Checkpointed, Warehouse
 

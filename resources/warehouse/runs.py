@@ -6,7 +6,6 @@ warehouse holds: they can be made again from it at any time, and are trusted onl
 """
 
 import mmap
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from resources.crashpoints import reached
+from resources.durable import written_durably
 from resources.errors import TransientError
-from resources.segments import sync_folder
 
 Keys = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
@@ -141,17 +140,11 @@ class Runs:
         return _arrays((self.folder / run.name).read_bytes(), run.count)
 
     def _write(self, run: Run, keys: Keys, numbers: Numbers) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{run.name}.partial"
-        with partial.open("wb") as file:
-            file.write(keys.tobytes())
-            file.write(numbers.tobytes())
-            file.flush()
-            # Half a run after a loss of power would hide events that were loaded.
-            os.fsync(file.fileno())
-        reached("runs.written")
-        partial.rename(self.folder / run.name)
-        sync_folder(self.folder)
+        # Half a run after a loss of power would hide events that were loaded.
+        with written_durably(self.folder / run.name) as sink:
+            sink.write(keys.tobytes())
+            sink.write(numbers.tobytes())
+            reached("runs.written")
 
 
 def _arrays(data: "bytes | mmap.mmap", count: int) -> tuple[Keys, Numbers]:

@@ -8,6 +8,7 @@ import filelock
 import msgspec
 
 from resources import crashpoints
+from resources.durable import sync_folder
 from resources.errors import TransientError
 from resources.notifications.events import Notice
 from resources.notifications.port import Receipt
@@ -57,7 +58,7 @@ class FileChannel:
         if is_held:
             return Receipt.ALREADY_DELIVERED
         if self._read_to == 0:
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         self._held.add(notice.delivery_id)
         self._read_to += len(line)
         return Receipt.DELIVERED
@@ -108,11 +109,3 @@ def _as_json(notice: Notice) -> bytes:
 def _write_all(file: FileIO, data: bytes) -> None:
     while data:
         data = data[file.write(data) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
