@@ -25,7 +25,8 @@ class Proxy:
         """Listen."""
         self._listener = socket.create_server((self.host, self.port))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -34,6 +35,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        # A connection that was just accepted is cut, too, and not left open behind the test.
+        self._accepting.join()
         self.cut()
 
     def cut(self) -> None:
