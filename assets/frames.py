@@ -4,7 +4,7 @@ The one place that turns money from whole ten-thousandths into DECIMAL and back.
 together from names of the contract's tables, never from values.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -72,13 +72,14 @@ def _insertion(table: TableSpec, source: str, more: Mapping[str, str]) -> str:
     return f"INSERT INTO store.{table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {source}"
 
 
-def select_frame(table: TableSpec, condition: str = "true") -> str:
-    """Return the query that reads the table's rows as a frame, money as integers."""
+def select_frame(table: TableSpec, condition: str = "true", only: Collection[str] | None = None) -> str:
+    """Return the query that reads the table's rows as a frame, or `only` some columns, money as integers."""
     values = [
         f"({column.name}::DECIMAL(24,4) * 10000)::BIGINT AS {column.name}"
         if column.sql_type == MONEY_TYPE
         else column.name
         for column in table.all_columns
+        if only is None or column.name in only
     ]
     return f"SELECT {', '.join(values)} FROM store.{table.name} WHERE {condition}"
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 
+from resources.memory import give_back_at_once
+
 
 class _WithoutPandas(MetaPathFinder):
     """Hides pandas, which only the development tools bring: pyarrow imports it where it finds it."""
@@ -18,7 +20,9 @@ class _WithoutPandas(MetaPathFinder):
 def main() -> None:
     """Run the task that the command line names and print what it returns as the last line."""
     module, _, function = sys.argv[1].partition(".")
-    if module in ("pipeline", "backlog", "kafka", "rabbitmq", "activemq"):
+    if module == "stream":
+        give_back_at_once()
+    if module in ("pipeline", "backlog", "stream", "kafka", "rabbitmq", "activemq"):
         # Polars only asks whether pandas is there, and does not take no for an answer.
         importlib.import_module("polars")
         sys.meta_path.insert(0, _WithoutPandas())

@@ -18,6 +18,14 @@ from assets.transforms.frames import (
     total_of,
 )
 
+ORDER_COLUMNS = (
+    *("order_id", "customer_id", "placed_at", "kind", "status", "currency", "country"),
+    *("units", "subtotal"),
+)
+"""What the reports read of the orders frame."""
+LINE_COLUMNS = ("order_id", "sku", "quantity", "amount")
+"""What they read of the order_lines frame."""
+
 
 class CustomerSegment(StrEnum):
     """What a customer is to the shop, by the rules of `customer_value`."""
@@ -66,7 +74,7 @@ def product_sales(orders: Frame, lines: Frame) -> Frame:
     """Return day, sku, currency, units, net; `lines` is the order_lines frame."""
     counted = _counted(orders).select("order_id", "currency", nw.col("placed_at").dt.date().alias("day"))
     return (
-        lines.select("order_id", "sku", "quantity", "amount")
+        lines.select(*LINE_COLUMNS)
         .join(counted, on="order_id", how="inner")
         .group_by("day", "sku", "currency")
         .agg(total_of("quantity").alias("units"), total_of("amount").alias("net"))

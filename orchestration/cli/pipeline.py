@@ -59,6 +59,9 @@ def stream() -> None:
 
     SIGTERM ends it within 10 s.
     """
+    from resources.memory import give_back_at_once
+
+    give_back_at_once()
     from orchestration.stream.service import run_stream
 
     platform = parts()

@@ -12,13 +12,13 @@ from resources.errors import TransientError
 from resources.segments import Landing
 from resources.warehouse.kept import KeptWarehouse
 
-_SHORT_S = 0.2
+_SHORT_S = 0.3
 _LONG_S = 0.5
 # A load costs a tenth of a second or more however small it is: smaller ones only lose ground to the backlog.
 _LEAST_ROWS = 5_000
-_MOST_ROWS = 40_000
+_MOST_ROWS = 20_000
 _LEAST_BYTES = 256 * 1024
-_MOST_BYTES = 16 * 1024 * 1024
+_MOST_BYTES = 8 * 1024 * 1024
 # Publishing, others that want the lease, and a signal to stop wait for one call at most.
 _BATCHES_A_CALL = 4
 _WAIT_S = 0.5
@@ -30,7 +30,7 @@ class Pace:
     """How many messages one load takes under backlog: as many as it settles in 200 to 500 ms, or 5,000."""
 
     rows: int = _LEAST_ROWS
-    bytes_per_row: float = 600.0
+    bytes_per_row: float = 1_000.0
 
     @property
     def bytes(self) -> int:

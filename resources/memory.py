@@ -1,0 +1,28 @@
+"""Giving freed memory back at once, for a process that shall stay small for days.
+
+The allocators of Arrow, of Polars and of the C library each keep what was freed for their own next use:
+together more than a stream has in flight.
+"""
+
+import ctypes
+import os
+import platform
+from typing import Final
+
+_POLARS: Final = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+_THRESHOLD_BYTES: Final = 1_000_000
+
+
+def give_back_at_once() -> None:
+    """Let this process keep no freed memory; to be called before Polars is imported, which reads it then."""
+    import pyarrow as pa
+
+    os.environ.setdefault(*_POLARS)
+    pa.set_memory_pool(pa.system_memory_pool())
+    if platform.libc_ver()[0] == "glibc":
+        # Set once, they no longer grow with what was freed last: see mallopt(3).
+        library = ctypes.CDLL(None)
+        library.mallopt(_TRIM_THRESHOLD, _THRESHOLD_BYTES)
+        library.mallopt(_MMAP_THRESHOLD, _THRESHOLD_BYTES)
