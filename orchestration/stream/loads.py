@@ -56,6 +56,8 @@ class LoadTask:
     pace: Pace = field(default_factory=Pace)
     _pauses: Pauses = field(default_factory=Pauses)
     _seen: int = 0
+    _loaded: Loaded = field(default_factory=Loaded)
+    _is_waiting: bool = False
 
     async def run(self) -> None:
         """Load; a warehouse that is held by others gets growing pauses, a broken one ends the stream."""
@@ -65,14 +67,15 @@ class LoadTask:
                 self.state.landed.clear()
                 self.state.is_loading = True
                 try:
-                    loaded = await in_thread(thread, self._load)
+                    await in_thread(thread, self._load)
                 except TransientError as error:
+                    self._note()
                     await self._wait(error)
                     continue
                 finally:
                     self.state.is_loading = False
-                self._pauses.over()
-                self._note(loaded)
+                self._goes_on()
+                self._note()
         self.state.loads_ended.set()
 
     async def _is_over(self) -> bool:
@@ -89,9 +92,10 @@ class LoadTask:
         root = self.landing.root
         return root.stat().st_mtime_ns if root.exists() else 0
 
-    def _load(self) -> Loaded:
+    def _load(self) -> None:
         started = time.monotonic()
         self._seen = self._changed_at()
+        self._loaded = Loaded()
         loaded = load(
             self.warehouse,
             self.landing,
@@ -99,15 +103,19 @@ class LoadTask:
             batch_rows=self.pace.rows,
             batch_bytes=self.pace.bytes,
             most_batches=_BATCHES_A_CALL,
+            on_batch=self._keep,
         )
         if loaded.batches:
             seconds = (time.monotonic() - started) / loaded.batches
             self.state.load_s = seconds
             self.pace.learn(loaded.messages // loaded.batches, seconds)
-        return loaded
 
-    def _note(self, loaded: Loaded) -> None:
-        state = self.state
+    def _keep(self, loaded: Loaded) -> None:
+        # Should a later batch of the call fail, these are committed nevertheless.
+        self._loaded = loaded
+
+    def _note(self) -> None:
+        state, loaded = self.state, self._loaded
         if loaded.batches == 0:
             return
         state.segment_bytes = self.pace.bytes
@@ -121,9 +129,15 @@ class LoadTask:
         if loaded.batches >= _BATCHES_A_CALL:
             state.landed.set()
 
+    def _goes_on(self) -> None:
+        self._pauses.over()
+        if self._is_waiting:
+            self._is_waiting, self.state.reason = False, ""
+            _log.warning("loading goes on")
+
     async def _wait(self, error: TransientError) -> None:
         wait_s = self._pauses.next()
-        self.state.reason = f"loading waits: {error}"
+        self._is_waiting, self.state.reason = True, f"loading waits: {error}"
         _log.warning("%s; trying again in %.1f s", self.state.reason, wait_s)
         await pause(self.state.stop, wait_s)
         if self.state.stop.is_set():

@@ -4,12 +4,14 @@ import shutil
 from collections import namedtuple
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from assets.landing.health import read_health
 from assets.landing.land import land
-from assets.orders.load import load
+from assets.orders.load import Loaded, load
 from orchestration.stream.feeds import Buffer
 from orchestration.stream.loads import Pace
 from resources.brokers.inbox import Inbox
@@ -102,6 +104,33 @@ def test_a_full_disk_pauses_consumption_which_goes_on_by_itself(
         free[0] = 50 * gib
         assert stream.has_loaded(1)
         assert soon(lambda: stream.state.feeds["inbox"].state == "running")
+
+
+def test_a_load_that_fails_is_told_tried_again_and_what_it_committed_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[str] = []
+
+    def fail_at_the_second(label: str) -> None:
+        if label == "load.before_commit":
+            commits.append(label)
+            if len(commits) == 2:
+                raise duckdb.OutOfMemoryException("no room")
+
+    def load_one_by_one(*places: Any, **limits: Any) -> Loaded:
+        return load(*places, **(limits | {"batch_rows": 1}))
+
+    monkeypatch.setattr("resources.crashpoints._callbacks", [fail_at_the_second])
+    monkeypatch.setattr("orchestration.stream.loads.load", load_one_by_one)
+    stream = Running(settings_of(tmp_path))
+    for number in range(3):
+        stream.sends([order(f"o-{number}")])
+        land(stream.home.inbox, stream.home.landing)
+    with stream:
+        assert soon(lambda: "no room" in stream.state.reason)
+        assert stream.has_loaded(3)
+        assert soon(lambda: not stream.state.reason)
+    assert len(commits) == 4
 
 
 def test_its_health_is_there_while_it_runs_and_gone_afterwards(tmp_path: Path) -> None:
