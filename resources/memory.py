@@ -9,7 +9,8 @@ import os
 import platform
 from typing import Final
 
-_POLARS: Final = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
+_POLARS: Final = "_RJEM_MALLOC_CONF"
+_AT_ONCE: Final = "dirty_decay_ms:0,muzzy_decay_ms:0"
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _THRESHOLD_BYTES: Final = 1_000_000
@@ -19,7 +20,8 @@ def give_back_at_once() -> None:
     """Let this process keep no freed memory; to be called before Polars is imported, which reads it then."""
     import pyarrow as pa
 
-    os.environ.setdefault(*_POLARS)
+    # A process that uses Polars leaves its own choice to its children; of several the last one counts.
+    os.environ[_POLARS] = ",".join(filter(None, (os.environ.get(_POLARS), _AT_ONCE)))
     pa.set_memory_pool(pa.system_memory_pool())
     if platform.libc_ver()[0] == "glibc":
         # Set once, they no longer grow with what was freed last: see mallopt(3).
