@@ -38,10 +38,10 @@ def with_keys(events: pa.Table, lines: pa.Table) -> pa.Table:
     with _hasher().cursor() as connection:
         hashes = connection.execute(_OF_LINES).fetchnumpy()["hash"]
         events = events.append_column("line_hash", _of_all_lines(events, lines, hashes))
-        keys = connection.execute(_KEYS).fetchnumpy()
+        keys = pa.table(connection.execute(_KEYS).fetchnumpy())
     events = events.drop_columns(["line_hash"])
     for field in KEYS_SCHEMA:
-        events = events.append_column(field, pa.array(keys[field.name], field.type))
+        events = events.append_column(field, keys[field.name])
     return events
 
 
@@ -52,9 +52,8 @@ def _of_all_lines(events: pa.Table, lines: pa.Table, hashes: npt.NDArray[np.uint
     rows = np.searchsorted(events["event_seq"].to_numpy(), owners[starts])
     found = np.zeros(len(events), np.uint64)
     is_without = np.ones(len(events), np.bool_)
-    if len(starts):
-        found[rows] = np.bitwise_xor.reduceat(hashes, starts)
-        is_without[rows] = False
+    found[rows] = np.bitwise_xor.reduceat(hashes, starts)
+    is_without[rows] = False
     return pa.array(found, pa.uint64(), mask=is_without)
 
 

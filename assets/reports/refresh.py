@@ -28,10 +28,10 @@ _OF_CHOSEN_ORDERS = (
     "order_key IN (SELECT order_key FROM their_orders) AND order_id IN (SELECT order_id FROM their_orders)"
 )
 # An order of one event has not moved, and on a day that goes on most are such: their texts stay unread.
-_HISTORY = f"""
+_HISTORY = """
 CREATE OR REPLACE TEMP TABLE their_history AS
 SELECT order_id, version, status, occurred_at, source, event_id
-FROM store.order_events WHERE {_OF_CHOSEN_ORDERS} AND order_key IN (
+FROM store.order_events WHERE order_id IN (SELECT order_id FROM their_orders) AND order_key IN (
     SELECT order_key FROM store.order_events WHERE order_key IN (SELECT order_key FROM their_orders)
     GROUP BY order_key HAVING count(*) > 1
 )

@@ -1,4 +1,4 @@
-"""Loading in the stream: at once when something has landed, under backlog 200 to 500 ms at a time."""
+"""Loading in the stream: at once when something has landed, under backlog 300 to 500 ms at a time."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Pace:
-    """How many messages one load takes under backlog: as many as it settles in 200 to 500 ms, or 5,000."""
+    """How many messages one load takes under backlog: as many as it settles in 300 to 500 ms, or 5,000."""
 
     rows: int = _LEAST_ROWS
     bytes_per_row: float = 1_000.0
@@ -57,26 +57,30 @@ class LoadTask:
     _pauses: Pauses = field(default_factory=Pauses)
     _seen: int = 0
     _loaded: Loaded = field(default_factory=Loaded)
-    _is_waiting: bool = False
 
     async def run(self) -> None:
         """Load; a warehouse that is held by others gets growing pauses, a broken one ends the stream."""
+        self.state.segment_bytes = self.pace.bytes
         with ThreadPoolExecutor(1, "load") as thread:
             self.state.landed.set()
             while not await self._is_over():
                 self.state.landed.clear()
-                self.state.is_loading = True
                 try:
-                    await in_thread(thread, self._load)
+                    await self._once(thread)
                 except TransientError as error:
-                    self._note()
                     await self._wait(error)
                     continue
-                finally:
-                    self.state.is_loading = False
                 self._goes_on()
-                self._note()
         self.state.loads_ended.set()
+
+    async def _once(self, thread: ThreadPoolExecutor) -> None:
+        self.state.is_loading = True
+        try:
+            await in_thread(thread, self._load)
+        finally:
+            self.state.is_loading = False
+            # Also of a call that failed: its batches before that are committed.
+            self._note()
 
     async def _is_over(self) -> bool:
         """Wait for something to load; tell whether nothing will come any more."""
@@ -111,7 +115,6 @@ class LoadTask:
             self.pace.learn(loaded.messages // loaded.batches, seconds)
 
     def _keep(self, loaded: Loaded) -> None:
-        # Should a later batch of the call fail, these are committed nevertheless.
         self._loaded = loaded
 
     def _note(self) -> None:
@@ -130,14 +133,14 @@ class LoadTask:
             state.landed.set()
 
     def _goes_on(self) -> None:
-        self._pauses.over()
-        if self._is_waiting:
-            self._is_waiting, self.state.reason = False, ""
+        if self._pauses.attempts:
+            self.state.reason = ""
             _log.warning("loading goes on")
+        self._pauses.over()
 
     async def _wait(self, error: TransientError) -> None:
         wait_s = self._pauses.next()
-        self._is_waiting, self.state.reason = True, f"loading waits: {error}"
+        self.state.reason = f"loading waits: {error}"
         _log.warning("%s; trying again in %.1f s", self.state.reason, wait_s)
         await pause(self.state.stop, wait_s)
         if self.state.stop.is_set():

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from assets.landing.health import FeedHealth, StreamHealth
+from assets.landing.land import SEGMENT_BYTES
 from resources.clock import Clock, SystemClock
 
-_FIRST_SEGMENT_BYTES: Final = 3 * 1024 * 1024
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -70,7 +70,7 @@ class State:
     is_disk_full: bool = False
     is_loading: bool = False
     reason: str = ""
-    segment_bytes: int = _FIRST_SEGMENT_BYTES
+    segment_bytes: int = SEGMENT_BYTES
     notes: Notes = field(default_factory=Notes)
     told: Notes = field(default_factory=Notes)
     untold: int = 0

@@ -125,7 +125,7 @@ def test_a_load_that_fails_is_told_tried_again_and_what_it_committed_is_counted(
     stream = Running(settings_of(tmp_path))
     for number in range(3):
         stream.sends([order(f"o-{number}")])
-        land(stream.home.inbox, stream.home.landing)
+        stream.home.land()
     with stream:
         assert soon(lambda: "no room" in stream.state.reason)
         assert stream.has_loaded(3)
