@@ -28,10 +28,15 @@ def frame(connection: duckdb.DuckDBPyConnection, relation: str) -> nw.LazyFrame[
 
 
 def table_from(
-    connection: duckdb.DuckDBPyConnection, name: str, rows: nw.LazyFrame[duckdb.DuckDBPyRelation]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    rows: nw.LazyFrame[duckdb.DuckDBPyRelation],
+    *,
+    is_new: bool = True,
 ) -> None:
-    """Store the rows of a lazy frame as the temporary table `name`, replacing it."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows.to_native().sql_query()}")
+    """Store the rows of a lazy frame as the temporary table `name`, replacing it, or add them to it."""
+    start = f"CREATE OR REPLACE TEMP TABLE {name} AS" if is_new else f"INSERT INTO {name}"
+    connection.execute(f"{start} {rows.to_native().sql_query()}")
 
 
 def in_memory(table: pa.Table, columns: Iterable[str] | None = None) -> pl.DataFrame:

@@ -163,7 +163,7 @@ def build_platform(
     from assets.platform import Platform
     from resources.clock import SystemClock
     from resources.segments import Landing
-    from resources.warehouse.warehouse import Warehouse
+    from resources.warehouse.warehouse import MEMORY_LIMIT, Warehouse
 
     clock = SystemClock()
     return Platform(
@@ -174,7 +174,7 @@ def build_platform(
             DDL,
             SCHEMA_ID,
             settings.lock_timeout_s,
-            settings.memory_limit,
+            settings.memory_limit or MEMORY_LIMIT,
         ),
         open_brokers=_Brokers(settings),
         clock=clock,

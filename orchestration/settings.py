@@ -72,10 +72,10 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="A larger message is rejected as too_large."
     )
-    memory_limit: str = Field(
-        default="192MB",
+    memory_limit: str | None = Field(
+        default=None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
-        description="DuckDB's memory limit in the loader.",
+        description="DuckDB's memory limit in the loader; default: 192MB, in stream mode 112MB.",
     )
     lock_timeout_s: float = Field(default=60.0, gt=0, description="How long to wait for a lease, in seconds.")
     freshness_hours: float = Field(

@@ -19,22 +19,33 @@ _TOUCHED = "SELECT day, max(load_no) FROM store.touched_days GROUP BY day ORDER 
 _TAKE_OFF = """
 DELETE FROM store.touched_days WHERE load_no <= $through AND day IN (SELECT unnest($days::DATE[]))
 """
-_CHOOSE = "CREATE OR REPLACE TEMP TABLE chosen_days AS SELECT unnest($days::DATE[]) AS day"
-_OF_CHOSEN_DAYS = """
-placed_at >= (SELECT min(day) FROM chosen_days) AND placed_at < (SELECT max(day) + 1 FROM chosen_days)
-AND placed_at::DATE IN (SELECT day FROM chosen_days)
+_CHOOSE = "SET VARIABLE chosen_days = $days::DATE[]"
+_CHOSEN = "getvariable('chosen_days')"
+# Constants, not a join: DuckDB would hash every order of the stretch to look up a few days.
+_OF_CHOSEN_DAYS = f"""
+placed_at >= list_min({_CHOSEN}) AND placed_at < list_max({_CHOSEN}) + 1
+AND list_contains({_CHOSEN}, placed_at::DATE)
 """
-_OF_CHOSEN_ORDERS = (
-    "order_key IN (SELECT order_key FROM their_orders) AND order_id IN (SELECT order_id FROM their_orders)"
+_ORDERS_AT_ONCE = 200_000
+_COUNT_ORDERS = "SELECT count(*) FROM their_orders"
+_CHOOSE_PART = "SET VARIABLE chosen_part = {'number': $number::UBIGINT, 'of': $of::UBIGINT}"
+_PART = "getvariable('chosen_part')"
+_PART_OF_ORDERS = f"FROM their_orders WHERE order_key % {_PART}.of = {_PART}.number"
+# The loads narrow down what is read of a long history; those with the same hash drop out in the report.
+_OF_PART = (
+    "order_key IN (SELECT order_key FROM part_orders) AND load_no >= (SELECT min({since}) FROM part_orders)"
 )
 # An order of one event has not moved, and on a day that goes on most are such: their texts stay unread.
-_HISTORY = """
-CREATE OR REPLACE TEMP TABLE their_history AS
-SELECT order_id, version, status, occurred_at, source, event_id
-FROM store.order_events WHERE order_id IN (SELECT order_id FROM their_orders) AND order_key IN (
-    SELECT order_key FROM store.order_events WHERE order_key IN (SELECT order_key FROM their_orders)
+_HISTORY = f"""
+SELECT order_id, version, status, occurred_at, source, event_id FROM store.order_events
+WHERE load_no >= (SELECT min(first_load) FROM part_orders) AND order_key IN (
+    SELECT order_key FROM store.order_events WHERE {_OF_PART.format(since="first_load")}
     GROUP BY order_key HAVING count(*) > 1
 )
+"""
+_ADD_UP = """
+CREATE OR REPLACE TEMP TABLE fresh_report AS
+SELECT day, sku, currency, sum(units)::BIGINT AS units, sum(net)::BIGINT AS net FROM in_parts GROUP BY ALL
 """
 
 
@@ -113,7 +124,7 @@ def refresh_customer_value(warehouse: Warehouse) -> int:
     """Recompute `customer_value` for all customers and return its rows."""
     table = TABLES["customer_value"]
     with warehouse.writing() as connection, transaction(connection):
-        _read_frame(connection, "all_orders", select_frame(TABLES["orders"], only=reports.ORDER_COLUMNS))
+        _name(connection, "all_orders", select_frame(TABLES["orders"], only=reports.ORDER_COLUMNS))
         table_from(connection, "fresh_value", reports.customer_value(frame(connection, "all_orders")))
         connection.execute("DELETE FROM store.customer_value")
         insert_frame(connection, table, "fresh_value")
@@ -127,33 +138,63 @@ def _chunks(days: Sequence[date]) -> Iterator[Sequence[date]]:
 
 def _replace(connection: duckdb.DuckDBPyConnection, days: Sequence[date], names: Sequence[str]) -> int:
     connection.execute(_CHOOSE, {"days": list(days)})
-    # What is copied is little of each row: a day may have a million of them.
-    of_orders = ("order_key", *reports.ORDER_COLUMNS)
-    _read_frame(connection, "their_orders", select_frame(TABLES["orders"], _OF_CHOSEN_DAYS, only=of_orders))
-    if "product_sales" in names:
-        lines = select_frame(TABLES["order_lines"], _OF_CHOSEN_ORDERS, only=reports.LINE_COLUMNS)
-        _read_frame(connection, "their_lines", lines)
-    if "fulfilment_times" in names:
-        connection.execute(_HISTORY)
-    orders = frame(connection, "their_orders")
-    made = {
-        "daily_sales": lambda: reports.daily_sales(orders),
-        "product_sales": lambda: reports.product_sales(orders, frame(connection, "their_lines")),
-        "fulfilment_times": lambda: reports.fulfilment_times(orders, frame(connection, "their_history")),
+    # As views: of a day's rows, which may be millions, only sums need be in memory.
+    of_orders = ("order_key", "first_load", "lines_load", *reports.ORDER_COLUMNS)
+    _name(connection, "their_orders", select_frame(TABLES["orders"], _OF_CHOSEN_DAYS, only=of_orders))
+    makers = {
+        "daily_sales": _make_daily_sales,
+        "product_sales": _make_product_sales,
+        "fulfilment_times": _make_fulfilment_times,
     }
     rows = 0
     for name in names:
-        table_from(connection, "fresh_report", made[name]())
-        connection.execute(f"DELETE FROM store.{name} WHERE day IN (SELECT day FROM chosen_days)")
+        makers[name](connection)
+        connection.execute(f"DELETE FROM store.{name} WHERE list_contains({_CHOSEN}, day)")
         insert_frame(connection, TABLES[name], "fresh_report")
         rows += _rows(connection, "fresh_report")
     if set(names) == set(DAILY_REPORTS):
-        connection.execute("DELETE FROM store.touched_days WHERE day IN (SELECT day FROM chosen_days)")
+        connection.execute(f"DELETE FROM store.touched_days WHERE list_contains({_CHOSEN}, day)")
     return rows
 
 
-def _read_frame(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+def _make_daily_sales(connection: duckdb.DuckDBPyConnection) -> None:
+    table_from(connection, "fresh_report", reports.daily_sales(frame(connection, "their_orders")))
+
+
+def _make_product_sales(connection: duckdb.DuckDBPyConnection) -> None:
+    lines = select_frame(
+        TABLES["order_lines"], _OF_PART.format(since="lines_load"), only=reports.LINE_COLUMNS
+    )
+    for is_first in _parts(connection):
+        _name(connection, "part_lines", lines)
+        sales = reports.product_sales(frame(connection, "part_orders"), frame(connection, "part_lines"))
+        table_from(connection, "in_parts", sales, is_new=is_first)
+    connection.execute(_ADD_UP)
+
+
+def _make_fulfilment_times(connection: duckdb.DuckDBPyConnection) -> None:
+    for is_first in _parts(connection):
+        start = "CREATE OR REPLACE TEMP TABLE their_history AS" if is_first else "INSERT INTO their_history"
+        connection.execute(f"{start} {_HISTORY}")
+    orders, history = frame(connection, "their_orders"), frame(connection, "their_history")
+    table_from(connection, "fresh_report", reports.fulfilment_times(orders, history))
+
+
+def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[bool]:
+    """Name one part of the orders after another `part_orders`; yield whether it is the first.
+
+    What joins orders needs memory for each of them: the parts bound it, however busy a day is.
+    """
+    [(orders,)] = connection.execute(_COUNT_ORDERS).fetchall()
+    of = 1 + orders // _ORDERS_AT_ONCE
+    for number in range(of):
+        connection.execute(_CHOOSE_PART, {"number": number, "of": of})
+        _name(connection, "part_orders", _PART_OF_ORDERS)
+        yield number == 0
+
+
+def _name(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:

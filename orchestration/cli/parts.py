@@ -55,7 +55,7 @@ class Parts:
     def warehouse(self) -> "Warehouse":
         """Return the warehouse."""
         from assets.orders.schema import DDL, SCHEMA_ID
-        from resources.warehouse.warehouse import Warehouse
+        from resources.warehouse.warehouse import MEMORY_LIMIT, Warehouse
 
         return Warehouse(
             self.settings.warehouse_path,
@@ -63,7 +63,7 @@ class Parts:
             DDL,
             SCHEMA_ID,
             lease_timeout_s=self.settings.lock_timeout_s,
-            memory_limit=self.settings.memory_limit,
+            memory_limit=self.settings.memory_limit or MEMORY_LIMIT,
         )
 
     def outbox(self) -> "Outbox":

@@ -247,7 +247,7 @@ class Kafka:
         # What waits here is bounded: it counts in the stream's memory, about twice. And an answer of the
         # broker for every dozen messages costs both sides more than the messages.
         defaults = {
-            "queued.max.messages.kbytes": 16_384,
+            "queued.max.messages.kbytes": 8_192,
             "fetch.queue.backoff.ms": 20,
             "fetch.min.bytes": 65_536,
             "fetch.wait.max.ms": 50,

@@ -23,6 +23,8 @@ AUTOCHECKPOINT = "256MB"
 """How large DuckDB's log may become before a load pays for a checkpoint."""
 ROW_GROUP_ROWS = 30_720
 """How many rows DuckDB compresses together: a checkpoint writes the last group of each table anew."""
+MEMORY_LIMIT = "192MB"
+"""How much memory DuckDB takes, unless told otherwise."""
 _LARGE_LOG = 96 * 1024 * 1024
 _META = "CREATE TABLE IF NOT EXISTS store.meta (key VARCHAR, value VARCHAR)"
 
@@ -59,7 +61,7 @@ class Warehouse:
     ddl: Sequence[str]
     schema_id: str
     lease_timeout_s: float = 60.0
-    memory_limit: str = "192MB"
+    memory_limit: str = MEMORY_LIMIT
     threads: int | None = None
 
     @property

@@ -3,8 +3,10 @@
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from assets.reports import refresh
 from assets.reports.refresh import DAILY_REPORTS, refresh_days, take_off, touched, touched_days
 from tests.orders.home import Home
 from tests.orders.samples import order
@@ -43,3 +45,29 @@ def test_one_by_one_gives_the_same_reports_as_all_at_once(home: Home, tmp_path: 
     refresh_days(home.warehouse, found.days)
     assert {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS} == one_by_one
     assert all(one_by_one.values())
+
+
+def test_a_busy_day_in_parts_gives_the_same_reports_as_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    orders = [(f"o-{number}", f"{day}T0{number}:00:00Z") for day in (FIRST, SECOND) for number in range(9)]
+    home.settle([order(f"{at[:10]}-{name}", placed_at=at) for name, at in orders])
+    home.settle([order(f"{at[:10]}-{name}", 2, status="paid", placed_at=at) for name, at in orders[::2]])
+    refresh_days(home.warehouse, touched_days(home.warehouse))
+    whole = {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS}
+    parts = []
+    name_part = refresh._name
+
+    def note(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+        name_part(connection, name, query)
+        if name == "part_orders":
+            parts.append(connection.execute("SELECT count(*) FROM part_orders").fetchall()[0][0])
+
+    monkeypatch.setattr(refresh, "_ORDERS_AT_ONCE", 4)
+    monkeypatch.setattr(refresh, "_name", note)
+    refresh_days(home.warehouse, [FIRST, SECOND])
+    assert {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS} == whole
+    assert len(parts) == 10, "five parts for each of the two reports that need them"
+    assert sum(parts) == 2 * len(orders)
+    assert all(whole.values())
