@@ -38,8 +38,8 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
             server.remove()
     report.details.append(
         f"median of {plan.repeats}; loading follows landing, as in batch mode; the bare client "
-        "acknowledges each message by a frame of its own, and with Classic mostly waits for the broker to "
-        "confirm a thousand of them: no peer to measure by there"
+        "acknowledges each message by a frame of its own, up to a thousand at once, and waits for the broker "
+        "to confirm them"
     )
     return report
 

@@ -1,8 +1,8 @@
 """Filling an ActiveMQ backlog, and the bare client that reads it and does nothing."""
 
 import time
-from contextlib import closing
-from queue import SimpleQueue
+from contextlib import closing, suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from resources.brokers.urls import open_broker
 
 Values = dict[str, Any]
 _ACK_EVERY = 1_000
+_LINGER_S = 0.02
 
 
 def send(url: str, first: int, number: int) -> Values:
@@ -24,11 +25,12 @@ def send(url: str, first: int, number: int) -> Values:
 
 
 def bare_client(host: str, port: int, queue: str, number: int, prefetch: int) -> Values:
-    """Read and acknowledge each message by a frame of its own, a thousand frames at a time, and do nothing.
+    """Read and acknowledge each message by a frame of its own, up to a thousand at a time, and do nothing.
 
-    The broker confirms each thousand before the next is sent. Without that Classic 6.3 comes to a standstill,
+    The broker confirms each lot before the next is sent. Without that Classic 6.3 comes to a standstill,
     and so does acknowledging in the listener, as stomp-py's examples do: its thread writes while the broker
-    waits for it to read.
+    waits for it to read. Classic may also send a page of messages and no more until some are acknowledged, or
+    a minute has passed: so what has come is, once nothing follows.
     """
     import stomp
 
@@ -44,8 +46,10 @@ def bare_client(host: str, port: int, queue: str, number: int, prefetch: int) ->
         ack="client-individual",
         headers={"activemq.prefetchSize": str(prefetch), "consumer-window-size": str(8 * 1024 * 1024)},
     )
-    for left in range(number, 0, -_ACK_EVERY):
-        ids = [reader.ids.get(timeout=60) for _ in range(min(left, _ACK_EVERY))]
+    left = number
+    while left:
+        ids = reader.some(min(left, _ACK_EVERY))
+        left -= len(ids)
         connection.transport.send(acknowledgements(ids, uuid4().hex))
         reader.receipts.get(timeout=60)
     seconds = time.perf_counter() - start
@@ -60,6 +64,14 @@ class _Reader:
         self.ids: SimpleQueue[str] = SimpleQueue()
         self.receipts: SimpleQueue[str] = SimpleQueue()
         self.server = ""
+
+    def some(self, most: int) -> list[str]:
+        """Wait for one, and return what follows at once."""
+        found = [self.ids.get(timeout=60)]
+        with suppress(Empty):
+            while len(found) < most:
+                found.append(self.ids.get(timeout=_LINGER_S))
+        return found
 
     def on_connected(self, frame: Any) -> None:
         self.server = frame.headers.get("server", "")

@@ -10,6 +10,7 @@ import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -267,5 +268,11 @@ def _transaction(chunk: Sequence[Outgoing], to: str, receipt: str) -> bytes:
 
 
 def _foreign(headers: Mapping[str, str]) -> str | None:
-    kept = {name: value for name, value in headers.items() if not _TRANSPORT_HEADERS.fullmatch(name)}
-    return json.dumps(kept, ensure_ascii=False) if kept else None
+    names = _foreign_names(tuple(headers))
+    return json.dumps({name: headers[name] for name in names}, ensure_ascii=False) if names else None
+
+
+@lru_cache(maxsize=1_024)
+def _foreign_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    # The messages of a queue have few sets of names, a dozen in each.
+    return tuple(name for name in names if not _TRANSPORT_HEADERS.fullmatch(name))

@@ -7,11 +7,12 @@ import selectors
 import socket
 import ssl
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Condition
-from typing import Any, Final
+from threading import Condition, Event
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from resources.errors import OrdersError, PermanentError, TransientError
@@ -30,7 +31,7 @@ logging.getLogger("stomp.py").setLevel(logging.CRITICAL)
 CONNECT_TIMEOUT_S: Final = 10.0
 REPLY_TIMEOUT_S: Final = 60.0
 _CLOSE_TIMEOUT_S: Final = 5.0
-_RECEIVE_BYTES: Final = 256 * 1024
+_RECEIVE_BYTES: Final = 65_536
 _REFUSED_LOGIN = ("password is invalid", "Security Error", "AMQ229031", "AMQ339017", "Unable to validate")
 _REFUSED_ACCESS = ("is not authorized", "does not have permission", "AMQ229032", "AMQ229213")
 _NO_QUEUE = ("AMQ339001", "AMQ339016", "does not exist")
@@ -54,8 +55,7 @@ class Target:
         return f"the ActiveMQ broker {self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A MESSAGE frame as it came."""
 
     headers: dict[str, str]
@@ -74,11 +74,14 @@ class Connection:
         self._target = target
         self._changed = Condition()
         self._messages: deque[Message] = deque()
+        self._received_bytes = self._taken_bytes = 0
+        self._is_enough: Callable[[int, int], bool] = _anything
+        self._news = Event()
         self._receipts: set[str] = set()
         self._error: OrdersError | None = None
         self._is_over = False
         self.server = ""
-        self._transport = _Transport(target)
+        self._transport = _Transport(target, self.received)
         self._protocol = Protocol12(self._transport, heartbeats=(target.heartbeat_ms, target.heartbeat_ms))
         self._transport.set_listener("orders", _Listener(self))
         self._open()
@@ -122,17 +125,20 @@ class Connection:
 
         Ends when `is_enough(count, bytes)`, or when none followed for `linger_s`.
         """
+        self._await_messages(_anything, timeout_s)
+        seen = 0
+        while self._messages and self._received_bytes > seen and not self._has(is_enough):
+            seen = self._received_bytes
+            self._await_messages(is_enough, linger_s)
+        if not self._messages:
+            # What came before the end cannot be acknowledged any more, and will come again.
+            self.demand_open()
         taken: list[Message] = []
-        size, patience_s = 0, timeout_s
-        while not is_enough(len(taken), size):
-            if not self._messages:
-                self._wait(lambda: bool(self._messages), patience_s)
-            if not self._messages:
-                # What came before the end cannot be acknowledged any more, and will come again.
-                self.demand_open()
-                break
+        size = 0
+        while self._messages and not is_enough(len(taken), size):
             taken.append(self._messages.popleft())
-            size, patience_s = size + len(taken[-1].body), linger_s
+            size += len(taken[-1].body)
+        self._taken_bytes += size + len(taken)
         return taken
 
     def demand_open(self) -> None:
@@ -177,16 +183,30 @@ class Connection:
         with self._changed:
             self._changed.wait_for(lambda: is_so() or not self.is_open, timeout_s)
 
+    def _await_messages(self, is_enough: Callable[[int, int], bool], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        self._is_enough = is_enough
+        while self.is_open and not self._has(is_enough):
+            self._news.clear()
+            if self._has(is_enough) or not self.is_open:
+                return
+            if not self._news.wait(max(0.0, deadline - time.monotonic())):
+                return
+
+    def _has(self, is_enough: Callable[[int, int], bool]) -> bool:
+        return is_enough(len(self._messages), self._received_bytes - self._taken_bytes)
+
     def _failure(self) -> OrdersError:
         return self._error or TransientError(f"the connection to {self._target.label} was lost")
 
     # What the thread of stomp-py calls.
 
     def received(self, message: Message) -> None:
-        """Keep a message for `take`."""
-        with self._changed:
-            self._messages.append(message)
-            self._changed.notify_all()
+        """Keep a message for `take`, which is woken when it has enough: each message would be costly."""
+        self._messages.append(message)
+        self._received_bytes += len(message.body) + 1
+        if not self._news.is_set() and self._has(self._is_enough):
+            self._news.set()
 
     def connected(self, server: str) -> None:
         """Note what the broker calls itself."""
@@ -205,12 +225,19 @@ class Connection:
         with self._changed:
             self._error = self._error or _explained(text, self._target)
             self._changed.notify_all()
+        self._news.set()
 
     def ended(self) -> None:
         """Note that nothing more will come."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
+        self._news.set()
+
+
+def _anything(count: int, size: int) -> bool:
+    del size
+    return count > 0
 
 
 def frame(command: str, body: bytes = b"", **headers: str) -> bytes:
@@ -231,11 +258,15 @@ def acknowledgements(ids: Sequence[str], receipt: str) -> bytes:
 
 
 class _Transport(Transport):  # type: ignore[misc]
-    """stomp-py's transport with one attempt to connect, whose error is raised and not logged."""
+    """stomp-py's transport with one attempt to connect, whose error is raised and not logged.
 
-    def __init__(self, target: Target) -> None:
+    Messages go straight to `on_message`: its listeners are sorted under a lock, twice for each message.
+    """
+
+    def __init__(self, target: Target, on_message: Callable[[Message], None]) -> None:
         super().__init__([(target.host, target.port)], auto_decode=False)
         self._target = target
+        self._on_message = on_message
 
     def attempt_connection(self) -> None:
         """Connect once; raises OSError (ssl.SSLError among them)."""
@@ -256,6 +287,13 @@ class _Transport(Transport):  # type: ignore[misc]
             raise
         self.current_host_and_port = (target.host, target.port)
 
+    def process_frame(self, frame: Any, raw: bytes) -> None:
+        """Pass on a frame."""
+        if frame.cmd == "MESSAGE":
+            self._on_message(Message(frame.headers, frame.body or b""))
+        else:
+            super().process_frame(frame, raw)
+
     def receive(self) -> bytes:
         """Return what has come, b"" at the end."""
         try:
@@ -267,6 +305,9 @@ class _Transport(Transport):  # type: ignore[misc]
         if not data:
             # Over TLS stomp-py takes the end for a pause, and would turn in a loop without one.
             self.running = False
+        else:
+            # Whatever comes says that the broker is alive, messages among it.
+            self.notify("heartbeat")
         return data
 
     def disconnect_socket(self) -> None:
@@ -296,9 +337,6 @@ class _Listener(stomp.ConnectionListener):  # type: ignore[misc]
 
     def on_connected(self, frame: Any) -> None:
         self._connection.connected(frame.headers.get("server", ""))
-
-    def on_message(self, frame: Any) -> None:
-        self._connection.received(Message(frame.headers, frame.body or b""))
 
     def on_receipt(self, frame: Any) -> None:
         self._connection.confirmed(frame.headers["receipt-id"])
