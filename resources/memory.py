@@ -1,4 +1,4 @@
-"""Giving freed memory back at once, for a process that shall stay small for days.
+"""Staying small, for a process that runs for days: freed memory goes back at once, pandas stays out.
 
 The allocators of Arrow, of Polars and of the C library each keep what was freed for their own next use:
 together more than a stream has in flight.
@@ -7,6 +7,9 @@ together more than a stream has in flight.
 import ctypes
 import os
 import platform
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from typing import Final
 
 _POLARS: Final = "_RJEM_MALLOC_CONF"
@@ -28,3 +31,27 @@ def give_back_at_once() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_TRIM_THRESHOLD, _THRESHOLD_BYTES)
         library.mallopt(_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ImportError("it is not wanted here")
+
+
+def keep_pandas_out() -> None:
+    """Let pyarrow believe that there is no pandas, which it else imports for its first array: 42 MB, 0.5 s.
+
+    For processes of the platform alone, which needs none of it; whoever asks for pandas itself still gets it.
+    """
+    import pyarrow as pa
+
+    if "pandas" in sys.modules:
+        return
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        # It looks once, and remembers.
+        pa.scalar(0)
+    finally:
+        sys.meta_path.remove(finder)

@@ -59,9 +59,10 @@ def stream() -> None:
 
     SIGTERM ends it within 10 s.
     """
-    from resources.memory import give_back_at_once
+    from resources.memory import give_back_at_once, keep_pandas_out
 
     give_back_at_once()
+    keep_pandas_out()
     from orchestration.stream.service import run_stream
 
     platform = parts()

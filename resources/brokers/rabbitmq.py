@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pika
 import pyarrow as pa
 
@@ -235,7 +236,7 @@ class RabbitQueue:
         return Batch(
             partition=_PARTITION,
             through=self._last,
-            positions=pa.array(range(first, first + len(deliveries)), pa.int64()),
+            positions=pa.array(np.arange(first, first + len(deliveries))),
             bodies=pa.array([delivery.body for delivery in deliveries], pa.large_binary()),
             keys=keys,
             headers=headers,

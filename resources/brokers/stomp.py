@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 
 from resources.brokers.address import Address
@@ -182,7 +183,7 @@ class Stomp:
         return Batch(
             partition=_PARTITION,
             through=self._delivered,
-            positions=pa.array(range(first, first + len(messages)), pa.int64()),
+            positions=pa.array(np.arange(first, first + len(messages))),
             bodies=pa.array([message.body for message in messages], pa.large_binary()),
             keys=pa.array(keys, pa.string()),
             headers=pa.array(headers, pa.string()) if any(headers) else None,

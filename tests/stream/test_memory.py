@@ -35,3 +35,19 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     pool, given_back = _run(gives_back=True)
     assert pool == "system"
     assert given_back < kept - 20_000_000
+
+
+def test_pyarrow_does_without_pandas_until_somebody_wants_it() -> None:
+    probe = """
+import sys
+from resources.memory import keep_pandas_out
+
+keep_pandas_out()
+import pyarrow as pa
+import pyarrow.compute as pc
+
+pc.add(pa.array([1, 2]), pa.scalar(1))
+assert "pandas" not in sys.modules
+assert pa.table({"n": [1, 2]}).to_pandas()["n"].sum() == 3
+"""
+    subprocess.run([sys.executable, "-W", "error::ImportWarning", "-c", probe], check=True)
