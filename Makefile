@@ -6,8 +6,8 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-# Three for two cores: some tests wait most of the time.
-JOBS ?= 3
+# Four for two cores: some tests wait most of the time.
+JOBS ?= 4
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 # Tests and commands start many processes: each would compile Dagster anew where this is set.

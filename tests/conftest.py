@@ -1,7 +1,9 @@
 """What all tests share: servers and tools that may be missing on a machine."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -24,19 +26,33 @@ _INSTALL = {
     "make": "apt-get install -y make",
     "git": "apt-get install -y git",
 }
+_SERVERS = ("kafka", "rabbitmq", "activemq", "artemis", "postgres")
+_IN_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 * 1024**3
 _OTHER_NAMES = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+
+
+def pytest_configure() -> None:
+    """Keep the files of tests in memory where there is room: the tests sync thousands of them."""
+    if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share a module's fixture in one worker, which then makes it once."""
+    """Keep the tests that share a module's fixture, or a server, in one worker, which then makes it once."""
     for item in items:
-        if not isinstance(item, pytest.Function):
-            continue
-        values = item.callspec.params if hasattr(item, "callspec") else {}
-        for name, definitions in item._fixtureinfo.name2fixturedefs.items():
-            if definitions[-1].scope == "module":
-                item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {name} {values.get(name, '')}"))
+        if isinstance(item, pytest.Function) and (shared := _shared_by(item)):
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
+def _shared_by(item: pytest.Function) -> str | None:
+    values = item.callspec.params if hasattr(item, "callspec") else {}
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        if definitions[-1].scope == "module":
+            return f"{item.path.stem} {name} {values.get(name, '')}"
+    asked_for = {*item.fixturenames, *map(str, values.values()), getattr(item.cls, "kind", None)}
+    return next((server for server in _SERVERS if server in asked_for), None)
 
 
 def find_tool(tool: str) -> str:

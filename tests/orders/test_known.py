@@ -9,14 +9,20 @@ from tests.orders.home import Home
 from tests.orders.samples import busy_shop, order
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with twelve loads, most of them in sorted runs of keys, one merged of eight among them."""
-    home = Home(tmp_path)
+    home = Home(tmp_path_factory.mktemp("made"))
     for number in range(12):
         home.settle([order(f"o-{number}-{other}") for other in range(6)])
     home.settle([order("o-last")])
     return home
+
+
+@pytest.fixture
+def home(made: Home, tmp_path: Path) -> Home:
+    """A copy of it."""
+    return Home(shutil.copytree(made.root, tmp_path / "home"))
 
 
 def runs_of(home: Home) -> list[tuple[int, int]]:
