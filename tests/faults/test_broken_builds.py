@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scene import PROJECT
+from tests.marks import in_checks
 
 IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, in_checks]
 
 _KILLS = "tests/faults/test_kills.py::"
 _LEFT_ALONE = _KILLS + "test_a_run_that_is_left_alone_ends_well"

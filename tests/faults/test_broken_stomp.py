@@ -6,11 +6,11 @@ import pytest
 
 from resources.servers.server import Server
 from tests.faults.test_broken_builds import Break, breaking, copy_of_the_tree, what_pytest_says
-from tests.faults.test_broker_kills import IS_WANTED
+from tests.marks import in_checks
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.skipif(not IS_WANTED, reason="takes a minute; `make check` breaks the adapter"),
+    in_checks,
 ]
 
 ACKNOWLEDGED_AS_IT_IS_READ = Break(

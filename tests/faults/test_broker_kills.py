@@ -19,12 +19,12 @@ from resources.errors import TransientError
 from resources.servers.server import Server
 from tests.faults.brokers import BROKERS
 from tests.forking import fork_server
+from tests.marks import in_checks
 from tests.orders.home import Home
 from tests.orders.samples import order
 from tests.servers import Servers
 
 IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
-IS_WANTED = bool(os.environ.get("ORDERS_FAULTS"))
 MESSAGES, CONSUMER_KILLS, BROKER_KILLS = (100_000, 100, 10) if IS_FULL else (5_000, 5, 1)
 _LIVES_AT_MOST_S = 0.8
 _LANDS_WITHIN_S = 10.0
@@ -33,7 +33,7 @@ _PUBLISHING_S = 120.0
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.timeout(7_200 if IS_FULL else 600),
-    pytest.mark.skipif(not IS_WANTED, reason="takes minutes; `make check` kills consumers and brokers"),
+    in_checks,
 ]
 
 

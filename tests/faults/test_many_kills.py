@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from tests.faults.scene import Scene, labels_in
+from tests.marks import in_checks
 from tests.orders.samples import busy_shop, with_noise
 
 IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
@@ -15,7 +16,7 @@ HOMES, KILLS = (11, 20) if IS_FULL else (1, 3)
 OFTEN_PASSED = ("inbox.", "land.", "load.", "reports.", "publish.", "rebuild.")
 NEEDS_MORE = ("load.replayed", "rebuild.moved_aside")
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.faults, in_checks, pytest.mark.timeout(1_800)]
 
 
 @pytest.mark.parametrize("seed", range(HOMES))

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from resources.notifications.outbox import Outbox
+from tests.marks import in_checks
 from tests.notifications.killing import Scene, Webhook, serving
 
 IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
@@ -19,7 +20,7 @@ KILLS = 200 if IS_FULL else 8
 OUTAGE_S = 20.0 if IS_FULL else 1.0
 DRAIN_S = 3_000 if IS_FULL else 150
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(2 * DRAIN_S)]
+pytestmark = [pytest.mark.faults, in_checks, pytest.mark.timeout(2 * DRAIN_S)]
 
 
 def test_random_kills_and_a_faulty_channel_lose_nothing(location: str) -> None:
