@@ -56,7 +56,7 @@ class CopyTask:
 
     warehouse: KeptWarehouse
     state: State
-    _publishing: Turn = field(default_factory=lambda: Turn(1.0, 9.0, 3.0))
+    _publishing: Turn = field(default_factory=lambda: Turn(1.0, 9.0, 2.0))
     _reports: Turn = field(default_factory=lambda: Turn(10.0, 9.0, 600.0))
     _values: Turn = field(default_factory=lambda: Turn(60.0, 19.0, 3_600.0))
     _loaded_before_reports: int = -1
