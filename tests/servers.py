@@ -5,9 +5,9 @@
     def test_tls(own_server: OwnServer, certificates: Tls) -> None:
         server = own_server("rabbitmq", tls=certificates, login=Login("shop", "secret"))
 
-A shared server is started at its first use in the session (under xdist in each worker) and found running
-by each test, restarted on its data if one before killed it. A server that this machine lacks skips the
-test with the command that brings it, or fails it with ORDERS_REQUIRE_SERVERS=1.
+A shared server is started at its first use in the session (under xdist in the worker that `conftest.py` gives
+its tests to) and found running by each test, restarted on its data if one before killed it. A server that
+this machine lacks skips the test with the command that brings it, or fails it with ORDERS_REQUIRE_SERVERS=1.
 """
 
 import os

@@ -174,8 +174,8 @@ def _make_product_sales(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _make_fulfilment_times(connection: duckdb.DuckDBPyConnection) -> None:
     for is_first in _parts(connection):
-        start = "CREATE OR REPLACE TEMP TABLE their_history AS" if is_first else "INSERT INTO their_history"
-        connection.execute(f"{start} {_HISTORY}")
+        _name(connection, "part_history", _HISTORY)
+        table_from(connection, "their_history", frame(connection, "part_history"), is_new=is_first)
     orders, history = frame(connection, "their_orders"), frame(connection, "their_history")
     table_from(connection, "fresh_report", reports.fulfilment_times(orders, history))
 

@@ -186,7 +186,7 @@ class Connection:
     def _await_messages(self, is_enough: Callable[[int, int], bool], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         self._is_enough = is_enough
-        while self.is_open and not self._has(is_enough):
+        while True:
             self._news.clear()
             if self._has(is_enough) or not self.is_open:
                 return

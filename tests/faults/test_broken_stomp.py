@@ -8,10 +8,7 @@ from resources.servers.server import Server
 from tests.faults.test_broken_builds import Break, breaking, copy_of_the_tree, what_pytest_says
 from tests.marks import in_checks
 
-pytestmark = [
-    pytest.mark.faults,
-    in_checks,
-]
+pytestmark = [pytest.mark.faults, in_checks]
 
 ACKNOWLEDGED_AS_IT_IS_READ = Break(
     "messages of ActiveMQ are acknowledged as they are read",
