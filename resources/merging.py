@@ -23,9 +23,10 @@ from resources.durable import sync_folder
 from resources.segments import FOOTER_KEY, NAME, SCHEMA, Landing, Range, Segment, segment_writer
 
 FAN_IN: Final = 12
-"""How many neighbours of about one size are merged at once."""
+"""How many neighbours of about one size are merged at once, at least: more where more are there."""
 MERGED_BYTES: Final = 16 * 1024 * 1024
 """No merged segment has more bytes of bodies: as large as LAND itself writes them."""
+_MOST_PARTS: Final = 256
 _SMALLEST: Final = 64 * 1024
 _GROUP_BYTES: Final = 4 * 1024 * 1024
 _SCHEMA: Final = SCHEMA.append(pa.field(NAME, pa.string()))
@@ -156,14 +157,15 @@ def _runs(segments: Sequence[Segment], loaded: Collection[str], tier: int) -> It
 
 
 def _cut(run: Sequence[Segment], fan_in: int, most: int) -> Iterator[list[Segment]]:
-    """Yield groups of `fan_in` neighbours that fit into one segment."""
+    """Yield groups of neighbours that fill one segment, or are at least `fan_in`."""
     group: list[Segment] = []
+    size = 0
     for segment in run:
-        if sum(s.body_bytes for s in group) + segment.body_bytes > most:
+        if size + segment.body_bytes > most or len(group) == _MOST_PARTS:
             if len(group) > 1:
                 yield group
-            group = []
+            group, size = [], 0
         group.append(segment)
-        if len(group) == fan_in:
-            yield group
-            group = []
+        size += segment.body_bytes
+    if len(group) >= fan_in:
+        yield group

@@ -187,7 +187,9 @@ class Landing:
         raise TransientError(f"{self.root} changed during each of {_LOOKS} listings: rerun")
 
     def _names(self) -> set[str]:
-        return {path.name for path in self.root.iterdir() if path.suffix == ".parquet"}
+        # For each load and each segment: paths would cost more than the listing.
+        with os.scandir(self.root) as entries:
+            return {entry.name for entry in entries if entry.name.endswith(".parquet")}
 
     def latest_first(self) -> Iterator[Segment]:
         """Yield the segments, about the latest first, each opened only when it is asked for.
@@ -286,7 +288,8 @@ class Landing:
         return segment
 
     def _next_landing_time(self) -> datetime:
-        newest = max((s.landed_at for s in self.segments()), default=None)
+        self._look(frozenset())
+        newest = max((segment.landed_at for segment in self._known.values()), default=None)
         now = self.clock.now()
         if newest is not None and now <= newest:
             return newest + timedelta(microseconds=1)

@@ -112,8 +112,8 @@ def _read(landing: Landing, segments: Sequence[Segment], plan: BatchPlan) -> pa.
     tables = []
     for segment in segments:
         table = landing.read(segment, ["feed", "partition", "position", "received_at", "body", "segment"])
-        if plan.is_partial:
-            table = _within(table, plan.ranges)
+        if segment.name in plan.partial:
+            table = _within(table, plan.partial[segment.name])
         tables.append(table)
     return pa.concat_tables(tables)
 

@@ -28,13 +28,14 @@ class Kind(StrEnum):
 class BatchPlan:
     """Segments to settle in one transaction, and the ranges of theirs that are not loaded yet.
 
-    `is_partial` says that some segment holds positions that are loaded already, which must be left out.
+    `partial` names the segments that also hold positions which are loaded already, or which another segment
+    of the batch holds, too: of them only these ranges count.
     """
 
     kind: Kind
     segments: list[Segment] = field(default_factory=list)
     ranges: list[Range] = field(default_factory=list)
-    is_partial: bool = False
+    partial: dict[str, list[Range]] = field(default_factory=dict)
     body_bytes: int = 0
     rows: int = 0
 
@@ -165,7 +166,8 @@ def _cut(
             plan = BatchPlan(kind)
         plan.segments.append(segment)
         plan.ranges.extend(ranges)
-        plan.is_partial |= is_partial
+        if is_partial:
+            plan.partial[segment.name] = ranges
         plan.body_bytes += segment.body_bytes
         plan.rows += segment.rows
     if plan is not None:

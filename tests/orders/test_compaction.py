@@ -89,7 +89,7 @@ def test_parts_that_a_crash_left_are_deleted_and_never_loaded_again(home: Home, 
     gone = [path for path in kept if not path.exists()]
     for path in gone:
         path.write_bytes(kept[path])
-    assert len(leftovers(Landing(home.landing.root).segments())) == len(gone) == 3
+    assert len(leftovers(Landing(home.landing.root).segments())) == len(gone) == len(kept)
     assert home.load().messages == 0
     assert home.verify() == before
     assert home.rebuild().full_hash == before.full_hash
@@ -109,6 +109,18 @@ def test_merges_grow_in_tiers_and_stop_at_a_size(tmp_path: Path) -> None:
     assert [part.name for part in due.parts] == [s.name for s in segments[:3]]
     assert due_merge(segments[:1], names, fan_in=4) is None
     assert due_merge(segments, set(), fan_in=4) is None
+
+
+def test_a_merge_takes_as_many_neighbours_as_there_are_and_waits_for_enough(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for number in range(9):
+        home.arrive([b"x" * 30_000], first=number)
+    segments = home.landing.segments()
+    names = {segment.name for segment in segments}
+    due = due_merge(segments, names, fan_in=4)
+    assert due is not None
+    assert due.parts == tuple(segments), "one by one they would come faster than they are merged"
+    assert due_merge(segments, names, fan_in=10) is None
 
 
 def test_nothing_is_merged_while_somebody_reads_all_segments(home: Home) -> None:
