@@ -118,7 +118,7 @@ def numbers_of(
 
 
 def rows_at(connection: duckdb.DuckDBPyConnection, query: str, given: pa.Table) -> pl.DataFrame:
-    """Return what a query finds in the rows whose numbers (`row`) are in `given`."""
+    """Return what a query finds for the rows of `given`, whose numbers (`row`) or keys it looks up."""
     if len(given) or query not in _EMPTY:
         found = in_memory(connection.sql(query).to_arrow_table())
         _EMPTY.setdefault(query, found.clear())

@@ -10,18 +10,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.frames import execute, in_memory
+from assets.contract.tables import MESSAGE_LEDGER
+from assets.frames import delete_rows, execute, in_memory, insert_rows, rows_at
 from resources.segments import Landing, Range
 
 _log = logging.getLogger(__name__)
 _PLACE: Final = {"feed": pl.String, "partition": pl.String}
 _NUMBERS: Final = ("landed", "accepted", "duplicates", "rejected")
 _NO_CHANGE: Final = pl.DataFrame(schema={**_PLACE, **dict.fromkeys(_NUMBERS, pl.Int64)})
-_ADD: Final = f"""
-MERGE INTO store.message_ledger AS ledger USING given AS more USING (feed, partition)
-WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = ledger.{name} + more.{name}" for name in _NUMBERS)}
-WHEN NOT MATCHED THEN INSERT BY NAME
-"""
+_KNOWN: Final = "SELECT rowid AS row, * FROM store.message_ledger SEMI JOIN given USING (feed, partition)"
 _INSERT_REUSED = """
 INSERT INTO store.order_anomalies (order_id, anomaly, detail, order_key)
 SELECT DISTINCT order_id, 'id_reused', detail, hash(order_id) FROM given
@@ -31,9 +28,16 @@ ANTI JOIN store.order_anomalies known
 
 
 def add_to_ledger(connection: duckdb.DuckDBPyConnection, *changes: pl.DataFrame) -> None:
-    """Add changes, each with feed, partition and one or more of the ledger's numbers, to the ledger."""
-    rows = pl.concat([_NO_CHANGE, *changes], how="diagonal")
-    execute(connection, _ADD, rows.group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum()))
+    """Add changes, each with feed, partition and one or more of the ledger's numbers, to the ledger.
+
+    Its rows are replaced, not updated: after an UPDATE DuckDB makes no checkpoint as long as an older
+    transaction reads, and reports read for long beside the loads.
+    """
+    more = pl.concat([_NO_CHANGE, *changes], how="diagonal")
+    known = rows_at(connection, _KNOWN, more.select(*_PLACE).unique().to_arrow())
+    delete_rows(connection, MESSAGE_LEDGER, known)
+    rows = pl.concat([known.drop("row"), more], how="vertical_relaxed")
+    insert_rows(connection, MESSAGE_LEDGER, rows.group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum()))
 
 
 def landed_in(ranges: Sequence[Range]) -> pl.DataFrame:

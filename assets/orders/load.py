@@ -105,6 +105,8 @@ def load(
             if index + 1 < len(plans):
                 upcoming = pool.submit(prepare, landing, plans[index + 1], max_bytes, forced, decoders)
             _load_batch(known, landing, plan, prepared, result, max_bytes)
+            if prepared.rejects["body"].nbytes > _LARGE_DEAD_LETTERS:
+                warehouse.shorten_log(connection)
             if on_batch is not None:
                 on_batch(result)
     return result
@@ -134,8 +136,6 @@ def _load_batch(
             "check the disk, raise ORDERS_MEMORY_LIMIT, then rerun, which goes on from the stored position"
         ) from error
     reached("load.committed")
-    if prepared.rejects["body"].nbytes > _LARGE_DEAD_LETTERS:
-        connection.execute("CHECKPOINT")
     known.note(prepared.messages)
     result.messages += prepared.messages
     result.accepted += counts[0]

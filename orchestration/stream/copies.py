@@ -1,8 +1,7 @@
-"""Reports, the readers' copy and merged segments in the stream, at a pace that costs little.
+"""The readers' copy and merged segments in the stream, at a pace that costs little.
 
-The reports of touched days are recomputed beside the loads, in transactions of their own; publishing holds
-the loads up for its checkpoint, and copies beside them. Each is repeated only after a multiple of the time it
-took.
+Publishing holds the loads up for its checkpoint, and copies beside them. Each is repeated only after a
+multiple of the time it took.
 """
 
 import logging
@@ -16,11 +15,10 @@ from typing import TypeVar
 import duckdb
 
 from assets.orders.compaction import merge_small_segments
-from assets.reports.refresh import DAILY_REPORTS, refresh_customer_value, refresh_days, take_off, touched
 from orchestration.stream.state import State, in_thread, pause
 from resources.errors import OrdersError
 from resources.segments import Landing
-from resources.warehouse.kept import Beside, KeptWarehouse
+from resources.warehouse.kept import KeptWarehouse
 from resources.warehouse.publish import publish
 
 _T = TypeVar("_T")
@@ -49,7 +47,7 @@ class Turn:
 
 @dataclass(slots=True)
 class CopyTask:
-    """Refreshes reports and publishes while the stream runs, and once more at its end.
+    """Publishes while the stream runs, and once more at its end.
 
     A failure costs freshness only: it is told and tried again, and the loads go on.
     """
@@ -57,42 +55,21 @@ class CopyTask:
     warehouse: KeptWarehouse
     state: State
     _publishing: Turn = field(default_factory=lambda: Turn(1.0, 9.0, 2.0))
-    _reports: Turn = field(default_factory=lambda: Turn(10.0, 9.0, 600.0))
-    _values: Turn = field(default_factory=lambda: Turn(60.0, 19.0, 3_600.0))
-    _loaded_before_reports: int = -1
-    _loaded_before_values: int = 0
 
     async def run(self) -> None:
-        """Work until the loads have ended; the last copy then holds all of them."""
-        self._values.took(0.0)
+        """Work until loads and reports have ended; the last copy then holds all of them."""
         if self.warehouse.exists():
             # A stream that was killed may have left the copy behind.
             self.state.dirty.set()
         with ThreadPoolExecutor(1, "publish") as thread:
             while not self.state.loads_ended.is_set():
                 await pause(self.state.dirty, 0.5)
-                await self._once(thread)
+                if self.state.dirty.is_set() and self._publishing.is_due():
+                    await self._publish(thread)
                 await pause(self.state.loads_ended, 0.1)
+            await self.state.reports_ended.wait()
             if self.state.dirty.is_set():
                 await self._publish(thread)
-
-    async def _once(self, thread: ThreadPoolExecutor) -> None:
-        if self.state.dirty.is_set() and self._publishing.is_due():
-            await self._publish(thread)
-        if self.state.stop.is_set():
-            # The next stream, or a run, finds the touched days.
-            return
-        loaded = self.state.loaded
-        if self._loaded_before_reports < loaded and self._reports.is_due() and self.warehouse.exists():
-            if await self._refresh_reports(thread):
-                self._loaded_before_reports = loaded
-        elif self._loaded_before_values < loaded and self._values.is_due():
-            work = partial(refresh_customer_value, Beside.of(self.warehouse))
-            if (rows := await tried(thread, work, self._values, "refreshing values")) is None:
-                return
-            self.state.dirty.set()
-            self._loaded_before_values = loaded
-            self.state.notes.values += rows
 
     async def _publish(self, thread: ThreadPoolExecutor) -> None:
         self.state.dirty.clear()
@@ -103,28 +80,6 @@ class CopyTask:
         self.state.published_at = self.state.clock.now()
         self.state.notes.published += 1
 
-    async def _refresh_reports(self, thread: ThreadPoolExecutor) -> bool:
-        """Refresh the reports of touched days, publishing between two of them; tell whether all are done."""
-        beside, what = Beside.of(self.warehouse), "refreshing reports"
-        found = await tried(thread, partial(touched, beside), self._reports, what)
-        if found is None or not found.days:
-            return found is not None
-        seconds = 0.0
-        for name in DAILY_REPORTS:
-            started = time.monotonic()
-            work = partial(refresh_days, beside, found.days, (name,))
-            if self.state.stop.is_set() or await tried(thread, work, self._reports, what) is None:
-                return False
-            seconds += time.monotonic() - started
-            self.state.dirty.set()
-            # A report of a busy day takes seconds, for which the readers' copy must not wait.
-            if self._publishing.is_due():
-                await self._publish(thread)
-        days = await tried(thread, partial(take_off, beside, found), self._reports, what)
-        self._reports.took(seconds)
-        self.state.notes.days += days or 0
-        return days is not None
-
 
 @dataclass(slots=True)
 class MergeTask:
@@ -133,7 +88,8 @@ class MergeTask:
     warehouse: KeptWarehouse
     landing: Landing
     state: State
-    _merging: Turn = field(default_factory=lambda: Turn(2.0, 9.0, 60.0))
+    # Most of the time that it takes it waits for a load to end.
+    _merging: Turn = field(default_factory=lambda: Turn(4.0, 2.0, 60.0))
 
     async def run(self) -> None:
         """Work until the loads have ended."""

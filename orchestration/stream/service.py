@@ -15,6 +15,7 @@ from assets.orders.plan import demand_nothing_lost
 from orchestration.stream.copies import CopyTask, MergeTask
 from orchestration.stream.feeds import FeedTask
 from orchestration.stream.loads import LoadTask
+from orchestration.stream.reports import ReportTask
 from orchestration.stream.state import FeedState, State, pause
 from orchestration.stream.telling import TellTask
 from resources.brokers.port import Broker
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 DRAIN_S: Final = 9.0
 """A stream that was told to stop ends in this time, drained or not; what is stored is safe either way."""
 # Loads of a few thousand messages need little, and what DuckDB has it fills with what it read last.
-_MEMORY_LIMIT: Final = "96MB"
+_MEMORY_LIMIT: Final = "64MB"
 _HEALTH_S: Final = 1.0
 _GIVE_WAY_S: Final = 0.1
 _log = logging.getLogger(__name__)
@@ -90,9 +91,10 @@ class Stream:
         if stopped:
             raise PermanentError("; ".join(stopped))
 
-    def _tasks(self, state: State) -> "list[LoadTask | CopyTask | MergeTask | TellTask]":
+    def _tasks(self, state: State) -> "list[LoadTask | ReportTask | CopyTask | MergeTask | TellTask]":
         return [
             LoadTask(self._warehouse, self._new_landing(), state, self.settings.max_message_bytes),
+            ReportTask(self._warehouse, state),
             CopyTask(self._warehouse, state),
             MergeTask(self._warehouse, self._new_landing(), state),
             TellTask(self.settings, state, self.settings.stream_tell_s),

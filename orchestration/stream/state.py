@@ -67,6 +67,7 @@ class State:
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     feeds_ended: asyncio.Event = field(default_factory=asyncio.Event)
     loads_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    reports_ended: asyncio.Event = field(default_factory=asyncio.Event)
     is_disk_full: bool = False
     is_loading: bool = False
     reason: str = ""

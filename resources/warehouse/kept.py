@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import duckdb
@@ -22,11 +22,16 @@ _IDLE_S = 1.0
 
 @dataclass(slots=True)
 class _Kept:
-    """What is kept. `turn` is held by the one who writes or closes, `guests` have cursors beside it."""
+    """What is kept. `turn` is held by the one who writes or closes, `guests` have cursors beside it.
+
+    `change` is held by a guest that writes, and while the file must not change; never take `turn` with it.
+    """
 
     turn: threading.Lock = field(default_factory=threading.Lock)
+    change: threading.Lock = field(default_factory=threading.Lock)
     guests_left: threading.Condition = field(default_factory=threading.Condition)
     guests: int = 0
+    is_copied: bool = False
     lease: Lease | None = None
     connection: duckdb.DuckDBPyConnection | None = None
     file: int | None = None
@@ -70,7 +75,7 @@ class KeptWarehouse(Warehouse):
     def beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a second connection, whose transactions run beside the loads of this process.
 
-        Loads go on meanwhile; giving way and publishing wait for it.
+        Loads and publishing go on meanwhile, and it writes within `changing_beside`; giving way waits for it.
         """
         kept = self._kept
         with kept.turn:
@@ -87,6 +92,12 @@ class KeptWarehouse(Warehouse):
                 kept.guests_left.notify_all()
 
     @contextmanager
+    def changing_beside(self) -> Iterator[None]:
+        """Let a second connection write, and end its transaction, within the `with`: no checkpoint begins."""
+        with self._kept.change:
+            yield
+
+    @contextmanager
     def checkpointed(self) -> Iterator[Checkpointed]:
         """Lend the file right after a checkpoint; loads go on meanwhile, into the log alone.
 
@@ -96,16 +107,19 @@ class KeptWarehouse(Warehouse):
         kept = self._kept
         with kept.turn:
             connection = self._opened()
-            with kept.guests_left:
-                kept.guests_left.wait_for(lambda: kept.guests == 0)
             try:
-                self.checkpoint(connection)
-                cursor = connection.cursor()
-                cursor.execute("SET wal_autocheckpoint = '1TB'")
-                source = self._source()
+                with kept.change:
+                    self.checkpoint(connection)
+                    cursor = connection.cursor()
+                    cursor.execute("SET wal_autocheckpoint = '1TB'")
+                    source = self._source()
+            except duckdb.TransactionException:
+                # Nothing happened: an older transaction still reads what was updated.
+                raise
             except BaseException:
                 self._shut()
                 raise
+            kept.is_copied = True
             with kept.guests_left:
                 kept.guests += 1
         try:
@@ -114,9 +128,19 @@ class KeptWarehouse(Warehouse):
         finally:
             cursor.execute(f"SET wal_autocheckpoint = '{AUTOCHECKPOINT}'")
             cursor.close()
+            kept.is_copied = False
             with kept.guests_left:
                 kept.guests -= 1
                 kept.guests_left.notify_all()
+
+    def shorten_log(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write the log into the file, unless it is being copied or an older transaction needs what it holds.
+
+        Then publishing does so later.
+        """
+        if not self._kept.is_copied:
+            with suppress(duckdb.TransactionException):
+                connection.execute("CHECKPOINT")
 
     def _source(self) -> Checkpointed:
         # Closing any descriptor of the file takes DuckDB's lock away from this process: one is kept as long
@@ -138,6 +162,11 @@ class KeptWarehouse(Warehouse):
                 self._release()
         finally:
             kept.turn.release()
+
+    def is_wanted(self) -> bool:
+        """Tell whether another process waits for the lease."""
+        lease = self._kept.lease
+        return lease is not None and lease.is_wanted()
 
     def close(self) -> None:
         """Close and release."""
@@ -210,3 +239,10 @@ class Beside(Warehouse):
         assert self.kept is not None
         with self.kept.beside() as cursor:
             yield cursor
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Write, and end the transaction, within the `with`."""
+        assert self.kept is not None
+        with self.kept.changing_beside():
+            yield

@@ -91,6 +91,11 @@ class Warehouse:
                 connection.close()
 
     @contextmanager
+    def changing(self) -> Iterator[None]:
+        """For a transaction within `writing` that reads for long: write, and end it, within the `with`."""
+        yield
+
+    @contextmanager
     def leased(self) -> Iterator[None]:
         """Hold the lease without opening the file: nobody else opens it meanwhile."""
         lease = self.lease()
@@ -114,12 +119,19 @@ class Warehouse:
                 yield Checkpointed.of(file.fileno())
 
     def checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Write the log into the file; only for a holder of the lease."""
+        """Write the log into the file; only for a holder of the lease.
+
+        Raises duckdb.TransactionException when rows were updated that an older transaction still reads.
+        """
         reached("publish.before_checkpoint")
-        connection.execute("FORCE CHECKPOINT")
+        connection.execute("CHECKPOINT")
         log = self.path.with_name(self.path.name + ".wal")
         if log.exists() and log.stat().st_size:
             raise PermanentError(f"{self.path} still has a write-ahead log after its checkpoint: rerun")
+
+    def shorten_log(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write a log that has become large into the file; only for a holder of the lease."""
+        connection.execute("CHECKPOINT")
 
     def lease(self) -> Lease:
         """Return the lease, which is not taken yet."""

@@ -6,8 +6,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from assets.orders.load import load
+from assets.orders.schema import DDL, SCHEMA_ID
 from assets.reports import refresh
 from assets.reports.refresh import DAILY_REPORTS, refresh_days, take_off, touched, touched_days
+from resources.warehouse.kept import Beside, KeptWarehouse
+from resources.warehouse.publish import publish
 from tests.orders.home import Home
 from tests.orders.samples import order
 
@@ -52,7 +56,8 @@ def test_a_busy_day_in_parts_gives_the_same_reports_as_whole(
 ) -> None:
     home = Home(tmp_path)
     orders = [(f"o-{number}", f"{day}T0{number}:00:00Z") for day in (FIRST, SECOND) for number in range(9)]
-    home.settle([order(f"{at[:10]}-{name}", placed_at=at) for name, at in orders])
+    for first in range(0, len(orders), 2):
+        home.settle([order(f"{at[:10]}-{name}", placed_at=at) for name, at in orders[first : first + 2]])
     home.settle([order(f"{at[:10]}-{name}", 2, status="paid", placed_at=at) for name, at in orders[::2]])
     refresh_days(home.warehouse, touched_days(home.warehouse))
     whole = {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS}
@@ -71,3 +76,44 @@ def test_a_busy_day_in_parts_gives_the_same_reports_as_whole(
     assert len(parts) == 10, "five parts for each of the two reports that need them"
     assert sum(parts) == 2 * len(orders)
     assert all(whole.values())
+
+
+def test_loads_and_publishing_go_on_while_a_report_is_made(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    kept = KeptWarehouse(home.warehouse.path, home.warehouse.published, DDL, SCHEMA_ID)
+    home.arrive([order("o-0", placed_at=f"{FIRST}T10:00:00Z")])
+    load(kept, home.landing)
+    found = touched(Beside.of(kept))
+    published: list[int] = []
+
+    def load_and_publish() -> None:
+        home.arrive([order(f"o-{len(published) + 1}", placed_at=f"{FIRST}T11:00:00Z"), b"no JSON"])
+        load(kept, home.landing)
+        publish(kept)
+        published.append(home.read("SELECT count(*) FROM orders")[0][0])
+
+    for name in DAILY_REPORTS:
+        refresh_days(Beside.of(kept), found.days, (name,), rest=load_and_publish)
+    take_off(Beside.of(kept), found)
+    kept.close()
+    assert published == [2, 3, 4], "each copy holds what was loaded while the report was made"
+    assert home.query("SELECT orders FROM daily_sales") == [(1,)], "a report is of one moment"
+    assert touched_days(home.warehouse) == [FIRST], "what came meanwhile is reported next time"
+    assert home.ledger() == {("inbox", "0"): (7, 4, 0, 3)}
+    home.refresh()
+    assert home.query("SELECT orders FROM daily_sales") == [(4,)]
+    assert home.verify().is_clean
+
+
+def test_a_refresh_that_is_given_up_changes_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.settle([order("o-0", placed_at=f"{FIRST}T10:00:00Z")])
+
+    def give_up() -> None:
+        raise InterruptedError
+
+    for name in DAILY_REPORTS:
+        with pytest.raises(InterruptedError):
+            refresh_days(home.warehouse, [FIRST], (name,), rest=give_up)
+        assert home.query(f"FROM {name}") == []
+    assert touched_days(home.warehouse) == [FIRST]

@@ -1,13 +1,15 @@
 """A warehouse that is kept open is published beside the loads."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from assets.orders.schema import DDL, SCHEMA_ID
 from resources import crashpoints
-from resources.warehouse.kept import KeptWarehouse
+from resources.warehouse.kept import Beside, KeptWarehouse
 from resources.warehouse.publish import open_copy, publish
 
 # More than a row group, which DuckDB writes straight into free blocks of the file.
@@ -56,3 +58,73 @@ def test_loads_go_on_while_it_is_copied_and_the_copy_shows_none_of_them(kept: Ke
     publish(kept)
     assert published(kept) == state(kept)
     assert rounds == 4
+
+
+def test_a_log_that_becomes_large_while_the_file_is_copied_stays_a_log(kept: KeptWarehouse) -> None:
+    rounds = 0
+
+    def load_meanwhile(label: str) -> None:
+        nonlocal rounds
+        if label == "publish.checkpointed" and rounds < 3:
+            rounds += 1
+            for number in (1, 2):
+                with kept.writing() as connection:
+                    connection.execute("DELETE FROM store.filler")
+                    connection.execute(_FILL, {"round": 10 * rounds + number})
+                    kept.shorten_log(connection)
+
+    with kept.writing() as connection:
+        connection.execute(_FILL, {"round": 1})
+    crashpoints.install(load_meanwhile)
+    for _ in range(3):
+        before = state(kept)
+        publish(kept)
+        assert published(kept) == before
+    publish(kept)
+    assert published(kept) == state(kept)
+    assert rounds == 3
+
+
+def test_publishing_waits_for_nobody_and_says_so_where_a_reader_needs_what_was_updated(
+    kept: KeptWarehouse,
+) -> None:
+    with kept.writing() as connection:
+        connection.execute(_FILL, {"round": 1})
+    with kept.beside() as reader:
+        reader.execute("BEGIN")
+        before = reader.execute(_STATE).fetchall()
+        with kept.writing() as connection:
+            connection.execute("UPDATE store.filler SET value = value + 1")
+        with pytest.raises(duckdb.TransactionException, match="CHECKPOINT"):
+            publish(kept)
+        assert reader.execute(_STATE).fetchall() == before
+        reader.execute("COMMIT")
+    publish(kept)
+    assert published(kept) == state(kept) != before
+
+
+def test_what_is_written_beside_the_loads_waits_for_the_checkpoint(kept: KeptWarehouse) -> None:
+    is_there, may_write, writes = threading.Event(), threading.Event(), threading.Event()
+
+    def write_beside() -> None:
+        beside = Beside.of(kept)
+        with beside.writing() as connection:
+            is_there.set()
+            may_write.wait()
+            with beside.changing():
+                writes.set()
+                connection.execute(_FILL, {"round": 1})
+
+    def note(label: str) -> None:
+        if label == "publish.before_checkpoint" and not may_write.is_set():
+            may_write.set()
+            assert not writes.wait(0.3), "a block that is written while it is looked at would pass for copied"
+
+    writer = threading.Thread(target=write_beside)
+    writer.start()
+    is_there.wait()
+    crashpoints.install(note)
+    publish(kept)
+    writer.join()
+    assert published(kept) == [(0, None)]
+    assert state(kept)[0][0] == _ROWS
