@@ -8,7 +8,6 @@ delivery tags of the old one mean nothing.
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -20,6 +19,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError, ConnectionClosed, ConnectionWrongStateError
 from pika.spec import Basic, BasicProperties
 
+from resources.brokers.inflow import Inflow
 from resources.brokers.rabbitmq_errors import Place, explain
 from resources.errors import OrdersError, TransientError
 
@@ -53,11 +53,7 @@ class Link:
         self._parameters = parameters
         self._pause_s = max(0.5, min(10.0, (parameters.heartbeat or 40) / 4))
         self._failure: OrdersError | None = None
-        self._deliveries: deque[Delivery] = deque()
-        self._received = self._taken = 0
-        self._wanted_count, self._wanted_bytes = 1, 1
-        self._news = threading.Event()
-        self._room = threading.Event()
+        self._inflow: Inflow[Delivery] = Inflow(lambda: self.is_open)
         self._opened: Future[Channel] = Future()
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
         self._thread.start()
@@ -127,19 +123,12 @@ class Link:
 
         A few more than there are now are waited for, while they keep coming: large segments are cheap.
         """
-        self._wait(1, 1, timeout_s)
-        deadline = time.monotonic() + min(_LINGER_S, timeout_s)
-        seen = 0
-        while seen < self._received and not self._has(max_count, max_bytes) and time.monotonic() < deadline:
-            seen = self._received
-            self._wait(max_count, max_bytes, _STILL_S)
-        taken: list[Delivery] = []
-        size = 0
-        while self._deliveries and size < max_bytes and len(taken) < max_count:
-            taken.append(self._deliveries.popleft())
-            size += len(taken[-1].body) + 1
-        self._taken += size
-        self._room.set()
+        taken = self._inflow.take(
+            lambda count, size: count >= max_count or size >= max_bytes,
+            timeout_s=timeout_s,
+            still_s=_STILL_S,
+            most_s=min(_LINGER_S, timeout_s),
+        )
         if not taken:
             self.demand_open()
         return taken
@@ -147,11 +136,11 @@ class Link:
     @property
     def held(self) -> int:
         """How many deliveries wait in the buffer."""
-        return len(self._deliveries)
+        return len(self._inflow)
 
     def close(self) -> None:
         """Close the channel, so that the server gives what is not acknowledged to the next, and the rest."""
-        self._room.set()
+        self._inflow.wake()
         if self._thread.is_alive():
             with suppress(RuntimeError, AttributeError):
                 self._connection.ioloop.add_callback_threadsafe(self._close)
@@ -181,34 +170,18 @@ class Link:
     def _on_message(
         self, channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
-        self._deliveries.append(
+        self._inflow.put(
             Delivery(deliver.delivery_tag, deliver.exchange, deliver.routing_key, properties, body)
         )
-        self._received += len(body) + 1
-        # Once told is enough: telling takes a lock, which a message in the buffer need not pay for.
-        if not self._news.is_set() and self._has(self._wanted_count, self._wanted_bytes):
-            self._news.set()
-        if self._received - self._taken > BUFFER_BYTES:
-            # Not read is not delivered: the server waits. A pause is short enough for the heartbeats.
-            self._room.clear()
-            if self._received - self._taken > BUFFER_BYTES:
-                self._room.wait(self._pause_s)
-
-    def _has(self, count: int, size: int) -> bool:
-        return len(self._deliveries) >= count or self._received - self._taken >= size
-
-    def _wait(self, count: int, size: int, timeout_s: float) -> None:
-        self._news.clear()
-        self._wanted_count, self._wanted_bytes = count, size
-        if self.is_open and not self._has(count, size):
-            self._news.wait(timeout_s)
+        # Not read is not delivered: the server waits. A pause is short enough for the heartbeats.
+        self._inflow.await_room(BUFFER_BYTES, self._pause_s)
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:
             self._failure = self._told(error)
         if not self._opened.done():
             self._opened.set_exception(self._failure)
-        self._news.set()
+        self._inflow.wake()
 
     def _stop(self, error: BaseException) -> None:
         if not isinstance(error, ConnectionClosed) or error.reply_code != 200:

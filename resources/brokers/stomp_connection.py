@@ -7,14 +7,13 @@ import selectors
 import socket
 import ssl
 import struct
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Condition, Event
+from threading import Condition
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+from resources.brokers.inflow import Inflow, IsEnough
 from resources.errors import OrdersError, PermanentError, TransientError
 
 # stomp-py looks its own host's names up when it is imported, which takes seconds without a name server.
@@ -73,15 +72,12 @@ class Connection:
         """
         self._target = target
         self._changed = Condition()
-        self._messages: deque[Message] = deque()
-        self._received_bytes = self._taken_bytes = 0
-        self._is_enough: Callable[[int, int], bool] = _anything
-        self._news = Event()
+        self._inflow: Inflow[Message] = Inflow(lambda: self.is_open)
         self._receipts: set[str] = set()
         self._error: OrdersError | None = None
         self._is_over = False
         self.server = ""
-        self._transport = _Transport(target, self.received)
+        self._transport = _Transport(target, self._inflow.put)
         self._protocol = Protocol12(self._transport, heartbeats=(target.heartbeat_ms, target.heartbeat_ms))
         self._transport.set_listener("orders", _Listener(self))
         self._open()
@@ -118,27 +114,15 @@ class Connection:
             )
         self._receipts.discard(receipt)
 
-    def take(
-        self, is_enough: Callable[[int, int], bool], *, timeout_s: float, linger_s: float
-    ) -> list[Message]:
+    def take(self, is_enough: IsEnough, *, timeout_s: float, linger_s: float) -> list[Message]:
         """Return the next messages, [] if none came in `timeout_s`.
 
         Ends when `is_enough(count, bytes)`, or when none followed for `linger_s`.
         """
-        self._await_messages(_anything, timeout_s)
-        seen = 0
-        while self._messages and self._received_bytes > seen and not self._has(is_enough):
-            seen = self._received_bytes
-            self._await_messages(is_enough, linger_s)
-        if not self._messages:
+        taken = self._inflow.take(is_enough, timeout_s=timeout_s, still_s=linger_s)
+        if not taken:
             # What came before the end cannot be acknowledged any more, and will come again.
             self.demand_open()
-        taken: list[Message] = []
-        size = 0
-        while self._messages and not is_enough(len(taken), size):
-            taken.append(self._messages.popleft())
-            size += len(taken[-1].body)
-        self._taken_bytes += size + len(taken)
         return taken
 
     def demand_open(self) -> None:
@@ -183,30 +167,10 @@ class Connection:
         with self._changed:
             self._changed.wait_for(lambda: is_so() or not self.is_open, timeout_s)
 
-    def _await_messages(self, is_enough: Callable[[int, int], bool], timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        self._is_enough = is_enough
-        while True:
-            self._news.clear()
-            if self._has(is_enough) or not self.is_open:
-                return
-            if not self._news.wait(max(0.0, deadline - time.monotonic())):
-                return
-
-    def _has(self, is_enough: Callable[[int, int], bool]) -> bool:
-        return is_enough(len(self._messages), self._received_bytes - self._taken_bytes)
-
     def _failure(self) -> OrdersError:
         return self._error or TransientError(f"the connection to {self._target.label} was lost")
 
     # What the thread of stomp-py calls.
-
-    def received(self, message: Message) -> None:
-        """Keep a message for `take`, which is woken when it has enough: each message would be costly."""
-        self._messages.append(message)
-        self._received_bytes += len(message.body) + 1
-        if not self._news.is_set() and self._has(self._is_enough):
-            self._news.set()
 
     def connected(self, server: str) -> None:
         """Note what the broker calls itself."""
@@ -225,19 +189,14 @@ class Connection:
         with self._changed:
             self._error = self._error or _explained(text, self._target)
             self._changed.notify_all()
-        self._news.set()
+        self._inflow.wake()
 
     def ended(self) -> None:
         """Note that nothing more will come."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
-        self._news.set()
-
-
-def _anything(count: int, size: int) -> bool:
-    del size
-    return count > 0
+        self._inflow.wake()
 
 
 def frame(command: str, body: bytes = b"", **headers: str) -> bytes:
