@@ -30,6 +30,7 @@ _NAMES = (
     "rabbitmq",
     "activemq",
     "stream",
+    "freshness",
 )
 
 
@@ -86,6 +87,10 @@ def _run(name: str, cache: Path, work: Path, options: argparse.Namespace) -> Rep
     if name == "stream":
         short_stream = streaming.Plan(rate=500, seconds=5.0, burst=2_000, is_kafka=False)
         return streaming.benchmark(work, short_stream if options.quick else streaming.Plan(), to_stderr)
+    if name == "freshness":
+        brief_stream = streaming.LongPlan(history=20_000, rate=500, seconds=5.0, is_kafka=False)
+        long_plan = brief_stream if options.quick else streaming.LongPlan()
+        return streaming.on_history(cache, work, long_plan, to_stderr)
     small = publishing.Plan(history=20_000, loads=(100,), repeats=1)
     return publishing.benchmark(cache, work, small if options.quick else publishing.Plan(), to_stderr)
 

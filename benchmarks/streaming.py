@@ -1,4 +1,7 @@
-"""How late an order is in the tables and the readers' copy while the stream runs, and its memory."""
+"""How late an order is in the tables and the readers' copy while the stream runs, and its memory.
+
+Once from nothing, and once on top of a long history.
+"""
 
 import json
 import subprocess
@@ -8,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.histories import copy_of, history
 from benchmarks.measure import PROJECT, Outcome, run
 from benchmarks.report import Report
 
@@ -23,8 +27,18 @@ class Plan:
     """How much is measured: events a second, for how long, and a burst that waits when the stream starts."""
 
     rate: int = 5_000
-    seconds: float = 120.0
+    seconds: float = 600.0
     burst: int = 1_000_000
+    is_kafka: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LongPlan:
+    """The same on top of so many events of history, without a burst."""
+
+    history: int = 10_000_000
+    rate: int = 5_000
+    seconds: float = 120.0
     is_kafka: bool = True
 
 
@@ -33,60 +47,80 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
     report = Report(
         "stream", f"{plan.rate:,} events a second for {plan.seconds:g} s, then {plan.burst:,} waiting"
     )
-    with _broker(work, plan) as broker:
+    with _broker(work, is_kafka=plan.is_kafka) as broker:
         say(f"steady load through {broker.partition(':')[0]}")
-        _add_steady(report, plan, _steady(work / "steady", broker, plan))
+        outcome = _steady(work / "steady", broker, plan.rate, plan.seconds)
+        _add_latencies(report, plan.rate * plan.seconds, outcome)
+        _add_memory(report, outcome)
         say("burst")
-        _add_burst(report, plan, _burst(work / "burst", broker, plan))
-    report.details.append(f"broker: {'Apache Kafka' if plan.is_kafka else 'inbox folder'}; publishing was on")
+        _add_burst(report, _burst(work / "burst", broker, plan.burst))
+    report.details.append(_told_of(is_kafka=plan.is_kafka))
     return report
 
 
-def _steady(home: Path, url: str, plan: Plan) -> Outcome:
+def on_history(cache: Path, work: Path, plan: LongPlan, say: Callable[[str], None]) -> Report:
+    """Measure a steady load on top of a history, whose copy has been published."""
+    home = copy_of(history(cache, plan.history, say), work / "freshness")
+    report = Report(
+        "freshness",
+        f"{plan.rate:,} events a second for {plan.seconds:g} s on {plan.history:,} events of history",
+    )
+    with _broker(work, is_kafka=plan.is_kafka) as broker:
+        say(f"steady load through {broker.partition(':')[0]}")
+        outcome = _steady(home, broker, plan.rate, plan.seconds)
+        _add_latencies(report, plan.rate * plan.seconds, outcome)
+        report.add("peak memory", outcome.values["peak_rss"] / 1e6, "MB", target=MEMORY_TARGET_MB)
+    report.details.append(_told_of(is_kafka=plan.is_kafka))
+    return report
+
+
+def _steady(home: Path, url: str, rate: int, seconds: float) -> Outcome:
     feed = _topic(url, "steady", home)
-    told = {"home": str(home), "url": feed, "rate": plan.rate, "seconds": plan.seconds}
+    told = {"home": str(home), "url": feed, "rate": rate, "seconds": seconds}
     # The producer waits for the first message to be loaded: then everything is up and imported.
     run("stream.fill", url=feed, messages=1)
     command = [sys.executable, "-m", "benchmarks.worker", "stream.produce", json.dumps(told)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as producer:
         try:
-            total = int(plan.rate * plan.seconds) + 1
-            return run("stream.stream", home=home, url=feed, messages=total, limit_s=4 * plan.seconds + 60)
+            total = int(rate * seconds) + 1
+            return run("stream.stream", home=home, url=feed, messages=total, limit_s=4 * seconds + 60)
         finally:
             producer.kill()
 
 
-def _burst(home: Path, url: str, plan: Plan) -> Outcome:
+def _burst(home: Path, url: str, messages: int) -> Outcome:
     feed = _topic(url, "burst", home)
-    run("stream.fill", url=feed, messages=plan.burst)
-    return run("stream.stream", home=home, url=feed, messages=plan.burst, limit_s=600.0)
+    run("stream.fill", url=feed, messages=messages)
+    return run("stream.stream", home=home, url=feed, messages=messages, limit_s=600.0)
 
 
-def _add_steady(report: Report, plan: Plan, outcome: Outcome) -> None:
+def _add_latencies(report: Report, events: float, outcome: Outcome) -> None:
     values = outcome.values
-    committed, copied, rss = values["committed"], values["copied"], values["rss"]
-    report.add(
-        "loaded", values["loaded"], "events", target=float(int(plan.rate * plan.seconds)), at_least=True
-    )
+    committed, copied = values["committed"], values["copied"]
+    report.add("loaded", values["loaded"], "events", target=float(int(events)), at_least=True)
     report.add("produced to committed, p50", committed["p50"], "s", target=P50_TARGET_S)
     report.add("produced to committed, p99", committed["p99"], "s", target=P99_TARGET_S)
     report.add("produced to the readers' copy, p99", copied["p99"], "s", target=COPY_TARGET_S)
-    # From a quarter on everything is imported and every buffer has had its size.
-    quarter = rss[len(rss) // 4 :]
-    tenth = max(1, len(quarter) // 10)
-    growth = max(quarter[-tenth:]) / max(quarter[:tenth])
-    report.add("memory at the end against a quarter", growth, "times", target=GROWTH_TARGET)
-    report.add("peak memory, steady", outcome.peak_rss / 1e6, "MB", target=MEMORY_TARGET_MB)
     report.details.append(
-        f"steady: {values['loads']:,} loads, {values['copies']:,} copies; committed {_shown(committed)}; "
+        f"{values['loads']:,} loads, {values['copies']:,} copies; committed {_shown(committed)}; "
         f"copied {_shown(copied)}"
     )
 
 
-def _add_burst(report: Report, plan: Plan, outcome: Outcome) -> None:
+def _add_memory(report: Report, outcome: Outcome) -> None:
+    # From a quarter on everything is imported and every buffer has had its size.
+    rss = outcome.values["rss"]
+    quarter = rss[len(rss) // 4 :]
+    tenth = max(1, len(quarter) // 10)
+    growth = max(quarter[-tenth:]) / max(quarter[:tenth])
+    report.add("memory at the end against a quarter", growth, "times", target=GROWTH_TARGET)
+    report.add("peak memory, steady", outcome.values["peak_rss"] / 1e6, "MB", target=MEMORY_TARGET_MB)
+
+
+def _add_burst(report: Report, outcome: Outcome) -> None:
     values = outcome.values
     report.add("burst: events to state", values["loaded"] / values["seconds"], "a second")
-    report.add("burst: peak memory", outcome.peak_rss / 1e6, "MB", target=MEMORY_TARGET_MB)
+    report.add("burst: peak memory", values["peak_rss"] / 1e6, "MB", target=MEMORY_TARGET_MB)
     report.details.append(f"burst: {values['loads']:,} loads in {values['seconds']:.1f} s")
 
 
@@ -94,14 +128,18 @@ def _shown(percentiles: dict[str, float]) -> str:
     return ", ".join(f"{name} {seconds * 1e3:,.0f} ms" for name, seconds in percentiles.items())
 
 
+def _told_of(*, is_kafka: bool) -> str:
+    return f"broker: {'Apache Kafka' if is_kafka else 'inbox folder'}; publishing was on"
+
+
 def _topic(url: str, name: str, home: Path) -> str:
     return url.replace("TOPIC", name) if "TOPIC" in url else f"inbox://{home}/inbox"
 
 
 @contextmanager
-def _broker(work: Path, plan: Plan) -> Iterator[str]:
+def _broker(work: Path, *, is_kafka: bool) -> Iterator[str]:
     """Lend the URL of a broker, with TOPIC in the place of the topic; an inbox is a folder of the home."""
-    if not plan.is_kafka:
+    if not is_kafka:
         yield "inbox"
         return
     from resources.servers.kind import Options

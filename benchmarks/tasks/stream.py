@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import threading
 import time
 from bisect import bisect_left
@@ -76,8 +77,8 @@ def _make_topic(servers: str, topic: str) -> None:
 def stream(home: str, url: str, messages: int, limit_s: float) -> Values:
     """Run the stream until it has loaded so many messages, and tell how late each of them was.
 
-    Latencies in seconds: `committed` from publishing to the commit, `copied` to the readers' copy; `rss` are
-    samples of this process's memory in bytes.
+    Latencies in seconds: `committed` from publishing to the commit, `copied` to the readers' copy. Memory of
+    this process in bytes: `rss` are samples, `peak_rss` is the most, before the latencies are worked out.
     """
     settings = read_settings(home=home, broker_url=url, state_url=None, files_dir=None)
     watch = _Watch(messages, time.monotonic() + limit_s)
@@ -86,6 +87,7 @@ def stream(home: str, url: str, messages: int, limit_s: float) -> Values:
     start = time.perf_counter()
     asyncio.run(watch.run(settings))
     values = {"seconds": time.perf_counter() - start, "loaded": watch.loaded, "rss": watch.rss}
+    values["peak_rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {**values, **watch.latencies(settings, before)}
 
 
