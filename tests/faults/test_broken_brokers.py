@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.test_broken_builds import (
-    IS_FULL,
     Break,
     breaking,
     copy_of_the_tree,
     what_pytest_says,
 )
+from tests.marks import IS_FULL
 
 pytestmark = [
     pytest.mark.faults,

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scene import PROJECT
-from tests.marks import in_checks
+from tests.marks import IS_FULL, in_checks
 
-IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
 pytestmark = [pytest.mark.faults, in_checks]
 
 _KILLS = "tests/faults/test_kills.py::"

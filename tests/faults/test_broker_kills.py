@@ -19,12 +19,11 @@ from resources.errors import TransientError
 from resources.servers.server import Server
 from tests.faults.brokers import BROKERS
 from tests.forking import fork_server
-from tests.marks import in_checks
+from tests.marks import IS_FULL, in_checks
 from tests.orders.home import Home
 from tests.orders.samples import order
 from tests.servers import Servers
 
-IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
 MESSAGES, CONSUMER_KILLS, BROKER_KILLS = (100_000, 100, 10) if IS_FULL else (5_000, 5, 1)
 _LIVES_AT_MOST_S = 0.8
 _LANDS_WITHIN_S = 10.0

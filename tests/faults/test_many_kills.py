@@ -1,6 +1,5 @@
 """Kills at random points with random limits; `make faults` does more than 200 of them."""
 
-import os
 import signal
 from pathlib import Path
 from random import Random
@@ -8,10 +7,9 @@ from random import Random
 import pytest
 
 from tests.faults.scene import Scene, labels_in
-from tests.marks import in_checks
+from tests.marks import IS_FULL, in_checks
 from tests.orders.samples import busy_shop, with_noise
 
-IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
 HOMES, KILLS = (11, 20) if IS_FULL else (1, 3)
 OFTEN_PASSED = ("inbox.", "land.", "load.", "reports.", "publish.", "rebuild.")
 NEEDS_MORE = ("load.replayed", "rebuild.moved_aside")

@@ -11,10 +11,9 @@ import time
 import pytest
 
 from resources.notifications.outbox import Outbox
-from tests.marks import in_checks
+from tests.marks import IS_FULL, in_checks
 from tests.notifications.killing import Scene, Webhook, serving
 
-IS_FULL = os.environ.get("ORDERS_FAULTS") == "full"
 EVENTS = int(os.environ.get("ORDERS_FAULTS_EVENTS") or (10_000 if IS_FULL else 120))
 KILLS = 200 if IS_FULL else 8
 OUTAGE_S = 20.0 if IS_FULL else 1.0
