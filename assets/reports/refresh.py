@@ -28,6 +28,7 @@ _OF_CHOSEN_DAYS = f"""
 placed_at >= list_min({_CHOSEN}) AND placed_at < list_max({_CHOSEN}) + 1
 AND list_contains({_CHOSEN}, placed_at::DATE)
 """
+_OF_ORDERS = ("order_key", "first_load", "lines_load", *reports.ORDER_COLUMNS)
 _ORDERS_AT_ONCE = 200_000
 _LOADS = """
 SELECT first_load, first_load, min(lines_load), max(lines_load), count(*) FROM their_orders
@@ -56,6 +57,12 @@ WHERE {_EVENTS_OF_PART} AND order_key IN (
 _ADD_UP = """
 CREATE OR REPLACE TEMP TABLE fresh_product_sales AS
 SELECT day, sku, currency, sum(units)::BIGINT AS units, sum(net)::BIGINT AS net FROM in_parts GROUP BY ALL
+"""
+_JOIN_TOTALS = """
+CREATE OR REPLACE TEMP TABLE their_totals AS
+SELECT customer_id, currency, max(latest) AS latest, sum(frequency)::BIGINT AS frequency,
+       sum(monetary)::BIGINT AS monetary
+FROM in_parts GROUP BY ALL
 """
 
 
@@ -139,13 +146,18 @@ def refresh_days(
     return rows
 
 
-def refresh_customer_value(warehouse: Warehouse) -> int:
-    """Recompute `customer_value` for all customers and return its rows."""
+def refresh_customer_value(warehouse: Warehouse, *, rest: Callable[[], None] = lambda: None) -> int:
+    """Recompute `customer_value` for all customers and return its rows; `rest` as for `refresh_days`."""
     with warehouse.writing() as connection, ExitStack() as changing, transaction(connection):
-        _name(connection, "all_orders", select_frame(TABLES["orders"], only=reports.ORDER_COLUMNS))
-        table_from(
-            connection, "fresh_customer_value", reports.customer_value(frame(connection, "all_orders"))
-        )
+        _name(connection, "their_orders", select_frame(TABLES["orders"], only=_OF_ORDERS))
+        for is_first in _parts(connection):
+            totals = reports.customer_totals(frame(connection, "part_orders"))
+            table_from(connection, "in_parts", totals, is_new=is_first)
+            rest()
+        connection.execute(_JOIN_TOTALS)
+        _name(connection, "latest", "SELECT max(placed_at) AS latest_of_all FROM their_orders")
+        values = reports.valued(frame(connection, "their_totals"), frame(connection, "latest"))
+        table_from(connection, "fresh_customer_value", values)
         changing.enter_context(warehouse.changing())
         connection.execute("DELETE FROM store.customer_value")
         return _insert(connection, "customer_value")
@@ -165,8 +177,7 @@ def _make(
     """Make the temporary tables `fresh_…` of the reports."""
     connection.execute(_CHOOSE, {"days": list(days)})
     # As views: of a day's rows, which may be millions, only sums need be in memory.
-    of_orders = ("order_key", "first_load", "lines_load", *reports.ORDER_COLUMNS)
-    _name(connection, "their_orders", select_frame(TABLES["orders"], _OF_CHOSEN_DAYS, only=of_orders))
+    _name(connection, "their_orders", select_frame(TABLES["orders"], _OF_CHOSEN_DAYS, only=_OF_ORDERS))
     makers = {
         "daily_sales": _make_daily_sales,
         "product_sales": _make_product_sales,

@@ -102,9 +102,16 @@ def customer_value(orders: Frame) -> Frame:
     | `new`                 | R = 5, F = 1         | `hibernating`    | R = 2                |
     | `promising`           | R = 4, F = 1         | `lost`           | R = 1                |
     """
+    return valued(customer_totals(orders), orders.select(nw.col("placed_at").max().alias("latest_of_all")))
+
+
+def customer_totals(orders: Frame) -> Frame:
+    """Return customer_id, currency, latest, frequency, monetary of the counted orders, before any score.
+
+    Those of several parts of the orders are joined by the greatest `latest` and the sums of the others.
+    """
     is_sale = nw.col("kind") == "sale"
-    latest_of_all = orders.select(nw.col("placed_at").max().alias("latest_of_all"))
-    values = (
+    return (
         _counted(orders)
         .filter(~nw.col("customer_id").is_null())
         .select(
@@ -117,8 +124,12 @@ def customer_value(orders: Frame) -> Frame:
             total_of("sales").alias("frequency"),
             total_of("subtotal").alias("monetary"),
         )
-        .join(latest_of_all, how="cross")
     )
+
+
+def valued(totals: Frame, latest_of_all: Frame) -> Frame:
+    """Return `customer_value` from the totals of all customers and `latest_of_all`, one row of placed_at."""
+    values = totals.join(latest_of_all, how="cross")
     recency = day_number(nw.col("latest_of_all")) - day_number(nw.col("latest"))
     return (
         values.with_columns(

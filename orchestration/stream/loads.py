@@ -21,6 +21,7 @@ _LEAST_BYTES = 256 * 1024
 _MOST_BYTES = 8 * 1024 * 1024
 # Publishing, others that want the lease, and a signal to stop wait for one call at most.
 _BATCHES_A_CALL = 4
+_CALL_S = 1.5
 _WAIT_S = 0.5
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class LoadTask:
     pace: Pace = field(default_factory=Pace)
     _pauses: Pauses = field(default_factory=Pauses)
     _seen: int = 0
+    _asked: int = _BATCHES_A_CALL
     _loaded: Loaded = field(default_factory=Loaded)
 
     async def run(self) -> None:
@@ -100,13 +102,14 @@ class LoadTask:
         started = time.monotonic()
         self._seen = self._changed_at()
         self._loaded = Loaded()
+        self._asked = max(1, min(_BATCHES_A_CALL, int(_CALL_S / max(self.state.load_s, _SHORT_S))))
         loaded = load(
             self.warehouse,
             self.landing,
             max_bytes=self.max_bytes,
             batch_rows=self.pace.rows,
             batch_bytes=self.pace.bytes,
-            most_batches=_BATCHES_A_CALL,
+            most_batches=self._asked,
             on_batch=self._keep,
         )
         if loaded.batches:
@@ -129,7 +132,7 @@ class LoadTask:
         state.notes.duplicates += loaded.duplicates
         state.notes.rejected += loaded.rejected
         state.dirty.set()
-        if loaded.batches >= _BATCHES_A_CALL:
+        if loaded.batches >= self._asked:
             state.landed.set()
 
     def _goes_on(self) -> None:

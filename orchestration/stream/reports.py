@@ -1,19 +1,22 @@
 """Reports in the stream: those of touched days are recomputed beside the loads, in transactions of their own.
 
-A report of a busy day is made in parts, with a rest after each as long as the part took: loads and the
+A report of many orders is made in parts, with a rest after each as long as the part took: loads and the
 readers' copy go on meanwhile. Each is repeated only after a multiple of the time it took.
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from assets.reports.refresh import DAILY_REPORTS, refresh_customer_value, refresh_days, take_off, touched
 from orchestration.stream.copies import Turn, tried
 from orchestration.stream.state import State, pause
 from resources.warehouse.kept import Beside, KeptWarehouse
 
+_T = TypeVar("_T")
 _LOOK_S = 0.5
 _LONGEST_REST_S = 1.0
 
@@ -48,7 +51,7 @@ class ReportTask:
     warehouse: KeptWarehouse
     state: State
     _days: Turn = field(default_factory=lambda: Turn(10.0, 4.0, 600.0))
-    _values: Turn = field(default_factory=lambda: Turn(60.0, 19.0, 3_600.0))
+    _values: Turn = field(default_factory=lambda: Turn(60.0, 9.0, 3_600.0))
     _loaded_before_days: int = -1
     _loaded_before_values: int = 0
 
@@ -67,8 +70,8 @@ class ReportTask:
             if await self._refresh_days(thread):
                 self._loaded_before_days = loaded
         elif self._loaded_before_values < loaded and self._values.is_due():
-            work = partial(refresh_customer_value, Beside.of(self.warehouse))
-            if (rows := await tried(thread, work, self._values, "refreshing values")) is None:
+            work = partial(refresh_customer_value, Beside.of(self.warehouse), rest=self._rest())
+            if (rows := await self._tried(thread, work, self._values, "refreshing values")) is None:
                 return
             self._loaded_before_values = loaded
             self.state.notes.values += rows
@@ -77,19 +80,28 @@ class ReportTask:
     async def _refresh_days(self, thread: ThreadPoolExecutor) -> bool:
         """Refresh the reports of touched days one by one; tell whether all are done."""
         beside, what = Beside.of(self.warehouse), "refreshing reports"
-        found = await tried(thread, partial(touched, beside), self._days, what)
+        found = await self._tried(thread, partial(touched, beside), self._days, what)
         if found is None or not found.days:
             return found is not None
         started = time.monotonic()
         for name in DAILY_REPORTS:
-            work = partial(refresh_days, beside, found.days, (name,), rest=_Rest(self.warehouse, self.state))
-            try:
-                if await tried(thread, work, self._days, what) is None:
-                    return False
-            except _StoppingError:
+            work = partial(refresh_days, beside, found.days, (name,), rest=self._rest())
+            if await self._tried(thread, work, self._days, what) is None:
                 return False
             self.state.dirty.set()
-        days = await tried(thread, partial(take_off, beside, found), self._days, what)
+        days = await self._tried(thread, partial(take_off, beside, found), self._days, what)
         self._days.took(time.monotonic() - started)
         self.state.notes.days += days or 0
         return days is not None
+
+    def _rest(self) -> _Rest:
+        return _Rest(self.warehouse, self.state)
+
+    async def _tried(
+        self, thread: ThreadPoolExecutor, work: Callable[[], _T], turn: Turn, what: str
+    ) -> _T | None:
+        """Do something that may fail, or be given up because the stream stops; return None then."""
+        try:
+            return await tried(thread, work, turn, what)
+        except _StoppingError:
+            return None

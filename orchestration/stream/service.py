@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DRAIN_S: Final = 9.0
 """A stream that was told to stop ends in this time, drained or not; what is stored is safe either way."""
 # Loads of a few thousand messages need little, and what DuckDB has it fills with what it read last.
-_MEMORY_LIMIT: Final = "64MB"
+_MEMORY_LIMIT: Final = "80MB"
 _HEALTH_S: Final = 1.0
 _GIVE_WAY_S: Final = 0.1
 _log = logging.getLogger(__name__)

@@ -9,7 +9,14 @@ import pytest
 from assets.orders.load import load
 from assets.orders.schema import DDL, SCHEMA_ID
 from assets.reports import refresh
-from assets.reports.refresh import DAILY_REPORTS, refresh_days, take_off, touched, touched_days
+from assets.reports.refresh import (
+    DAILY_REPORTS,
+    refresh_customer_value,
+    refresh_days,
+    take_off,
+    touched,
+    touched_days,
+)
 from resources.warehouse.kept import Beside, KeptWarehouse
 from resources.warehouse.publish import publish
 from tests.orders.home import Home
@@ -59,8 +66,9 @@ def test_a_busy_day_in_parts_gives_the_same_reports_as_whole(
     for first in range(0, len(orders), 2):
         home.settle([order(f"{at[:10]}-{name}", placed_at=at) for name, at in orders[first : first + 2]])
     home.settle([order(f"{at[:10]}-{name}", 2, status="paid", placed_at=at) for name, at in orders[::2]])
-    refresh_days(home.warehouse, touched_days(home.warehouse))
-    whole = {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS}
+    home.refresh()
+    names = (*DAILY_REPORTS, "customer_value")
+    whole = {name: home.query(f"FROM {name} ORDER BY ALL") for name in names}
     parts = []
     name_part = refresh._name
 
@@ -72,9 +80,10 @@ def test_a_busy_day_in_parts_gives_the_same_reports_as_whole(
     monkeypatch.setattr(refresh, "_ORDERS_AT_ONCE", 4)
     monkeypatch.setattr(refresh, "_name", note)
     refresh_days(home.warehouse, [FIRST, SECOND])
-    assert {name: home.query(f"FROM {name} ORDER BY ALL") for name in DAILY_REPORTS} == whole
-    assert len(parts) == 10, "five parts for each of the two reports that need them"
-    assert sum(parts) == 2 * len(orders)
+    refresh_customer_value(home.warehouse)
+    assert {name: home.query(f"FROM {name} ORDER BY ALL") for name in names} == whole
+    assert len(parts) == 15, "five parts for each of the three reports that need them"
+    assert sum(parts) == 3 * len(orders)
     assert all(whole.values())
 
 
