@@ -21,23 +21,22 @@ _LOOK_S = 0.5
 _LONGEST_REST_S = 1.0
 
 
-class _StoppingError(Exception):
-    """The stream stops: the report stays as it was, and its days stay on the list."""
+class _GivenUpError(Exception):
+    """The report stays as it was, and its days stay on the list."""
 
 
 @dataclass(slots=True)
 class _Rest:
-    """Waits as long as the work before it took, unless another process waits for the warehouse."""
+    """Waits as long as the work before it took; gives up for a stop, or for who wants the warehouse."""
 
     warehouse: KeptWarehouse
     state: State
     _since: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> None:
-        if self.state.stop.is_set():
-            raise _StoppingError
-        if not self.warehouse.is_wanted():
-            time.sleep(min(time.monotonic() - self._since, _LONGEST_REST_S))
+        if self.state.stop.is_set() or self.warehouse.is_wanted():
+            raise _GivenUpError
+        time.sleep(min(time.monotonic() - self._since, _LONGEST_REST_S))
         self._since = time.monotonic()
 
 
@@ -100,8 +99,8 @@ class ReportTask:
     async def _tried(
         self, thread: ThreadPoolExecutor, work: Callable[[], _T], turn: Turn, what: str
     ) -> _T | None:
-        """Do something that may fail, or be given up because the stream stops; return None then."""
+        """Do something that may fail, or be given up; return None then."""
         try:
             return await tried(thread, work, turn, what)
-        except _StoppingError:
+        except _GivenUpError:
             return None

@@ -32,6 +32,7 @@ class _Kept:
     guests_left: threading.Condition = field(default_factory=threading.Condition)
     guests: int = 0
     is_copied: bool = False
+    is_closing: bool = False
     lease: Lease | None = None
     connection: duckdb.DuckDBPyConnection | None = None
     file: int | None = None
@@ -164,9 +165,9 @@ class KeptWarehouse(Warehouse):
             kept.turn.release()
 
     def is_wanted(self) -> bool:
-        """Tell whether another process waits for the lease."""
-        lease = self._kept.lease
-        return lease is not None and lease.is_wanted()
+        """Tell whether another process waits for the lease, or whoever closes it for the guests to leave."""
+        kept = self._kept
+        return kept.is_closing or (kept.lease is not None and kept.lease.is_wanted())
 
     def close(self) -> None:
         """Close and release."""
@@ -196,8 +197,10 @@ class KeptWarehouse(Warehouse):
 
     def _shut(self) -> None:
         kept = self._kept
+        kept.is_closing = True
         with kept.guests_left:
             kept.guests_left.wait_for(lambda: kept.guests == 0)
+        kept.is_closing = False
         if kept.connection is not None:
             kept.connection.close()
             kept.connection = None

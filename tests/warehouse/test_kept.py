@@ -128,3 +128,26 @@ def test_what_is_written_beside_the_loads_waits_for_the_checkpoint(kept: KeptWar
     writer.join()
     assert published(kept) == [(0, None)]
     assert state(kept)[0][0] == _ROWS
+
+
+def test_a_guest_hears_that_the_warehouse_is_wanted(kept: KeptWarehouse) -> None:
+    with kept.writing() as connection:
+        connection.execute(_FILL, {"round": 1})
+    is_there, was_wanted = threading.Event(), threading.Event()
+
+    def stay_until_wanted() -> None:
+        with kept.beside():
+            is_there.set()
+            pause = threading.Event()
+            while not kept.is_wanted():
+                pause.wait(0.01)
+            was_wanted.set()
+
+    assert not kept.is_wanted()
+    guest = threading.Thread(target=stay_until_wanted)
+    guest.start()
+    is_there.wait()
+    kept.close()
+    guest.join()
+    assert was_wanted.is_set()
+    assert not kept.is_wanted()
