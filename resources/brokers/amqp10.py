@@ -11,6 +11,8 @@ from typing import Any, Final, NamedTuple
 KEY_PROPERTY: Final = "key"
 _HEADER, _DELIVERY, _ANNOTATIONS, _PROPERTIES = 0x70, 0x71, 0x72, 0x73
 _APPLICATION, _DATA, _SEQUENCE, _VALUE, _FOOTER = 0x74, 0x75, 0x76, 0x77, 0x78
+_HOLDS: Final[Mapping[int, type]] = {_ANNOTATIONS: dict, _PROPERTIES: list, _APPLICATION: dict, _DATA: bytes}
+_DEEPEST: Final = 32
 _PROPERTY_NAMES = (
     "message_id",
     "user_id",
@@ -64,7 +66,7 @@ def unpack(message: bytes) -> Unpacked:
         return Unpacked(message)
     try:
         return _from_sections(message)
-    except (ValueError, IndexError, KeyError, struct.error, UnicodeDecodeError):
+    except (ValueError, TypeError, IndexError, KeyError, struct.error):
         return Unpacked(message)
 
 
@@ -84,6 +86,8 @@ def _from_sections(message: bytes) -> Unpacked:
             raise ValueError("no section")
         kind = message[at + 2]
         value, at = _value(message, at + 3)
+        if kind in _HOLDS and type(value) is not _HOLDS[kind]:
+            raise TypeError("a section that holds another type than it must")
         if kind == _DATA:
             parts.append(value)
         elif kind == _VALUE:
@@ -101,17 +105,20 @@ def _from_sections(message: bytes) -> Unpacked:
     return Unpacked(b"".join(parts), key, headers or None)
 
 
-def _value(data: bytes, at: int) -> tuple[Any, int]:
+def _value(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
     """Return the value at a place and the place after it; raises what a broken one raises."""
-    code = data[at]
-    at += 1
+    return _coded(data[at], data, at + 1, depth)
+
+
+def _coded(code: int, data: bytes, at: int, depth: int) -> tuple[Any, int]:
     if code in _FIXED:
         size, read = _FIXED[code]
         return read(_piece(data, at, size)), at + size
     width = 1 if code >> 4 in (0xA, 0xC, 0xE) else 4
     size = int.from_bytes(_piece(data, at, width), "big")
     piece = _piece(data, at + width, size)
-    return _VARIABLE[code](piece, width), at + width + size
+    end = at + width + size
+    return (_COMPOUND[code](piece, width, depth) if code in _COMPOUND else _VARIABLE[code](piece)), end
 
 
 def _piece(data: bytes, at: int, size: int) -> bytes:
@@ -121,27 +128,34 @@ def _piece(data: bytes, at: int, size: int) -> bytes:
     return piece
 
 
-def _items(piece: bytes, width: int) -> list[Any]:
-    count, at = int.from_bytes(piece[:width], "big"), width
+def _count(piece: bytes, width: int, depth: int) -> int:
+    """Return how many values follow; each takes a byte at least, and nobody nests them deeply."""
+    count = int.from_bytes(_piece(piece, 0, width), "big")
+    if count > len(piece) or depth > _DEEPEST:
+        raise ValueError("more values than there can be")
+    return count
+
+
+def _items(piece: bytes, width: int, depth: int) -> list[Any]:
+    at = width
     items = []
-    for _ in range(count):
-        item, at = _value(piece, at)
+    for _ in range(_count(piece, width, depth)):
+        item, at = _value(piece, at, depth + 1)
         items.append(item)
     return items
 
 
-def _pairs(piece: bytes, width: int) -> dict[Any, Any]:
-    items = _items(piece, width)
+def _pairs(piece: bytes, width: int, depth: int) -> dict[Any, Any]:
+    items = _items(piece, width, depth)
     return dict(zip(items[::2], items[1::2], strict=True))
 
 
-def _same_kind(piece: bytes, width: int) -> list[Any]:
-    count, code, at = int.from_bytes(piece[:width], "big"), piece[width : width + 1], width + 1
+def _same_kind(piece: bytes, width: int, depth: int) -> list[Any]:
+    at = width + 1
     items = []
-    for _ in range(count):
-        item, size = _value(code + piece[at:], 0)
+    for _ in range(_count(piece, width, depth)):
+        item, at = _coded(piece[width], piece, at, depth + 1)
         items.append(item)
-        at += size - 1
     return items
 
 
@@ -186,13 +200,15 @@ _FIXED: dict[int, tuple[int, Callable[[bytes], Any]]] = {
     0x94: (16, lambda piece: piece.hex()),
     0x98: (16, lambda piece: piece.hex()),
 }
-_VARIABLE: dict[int, Callable[[bytes, int], Any]] = {
-    0xA0: lambda piece, width: piece,
-    0xA1: lambda piece, width: piece.decode(),
-    0xA3: lambda piece, width: piece.decode("ascii"),
-    0xB0: lambda piece, width: piece,
-    0xB1: lambda piece, width: piece.decode(),
-    0xB3: lambda piece, width: piece.decode("ascii"),
+_VARIABLE: dict[int, Callable[[bytes], Any]] = {
+    0xA0: lambda piece: piece,
+    0xA1: lambda piece: piece.decode(),
+    0xA3: lambda piece: piece.decode("ascii"),
+    0xB0: lambda piece: piece,
+    0xB1: lambda piece: piece.decode(),
+    0xB3: lambda piece: piece.decode("ascii"),
+}
+_COMPOUND: dict[int, Callable[[bytes, int, int], Any]] = {
     0xC0: _items,
     0xC1: _pairs,
     0xD0: _items,

@@ -35,6 +35,32 @@ def test_no_bytes_break_the_reader(message: bytes) -> None:
     assert isinstance(unpack(message).body, bytes)
 
 
+def nested(levels: int) -> bytes:
+    """Return a list within a list, and so on, with sizes of four bytes."""
+    value = b"\x45"
+    for _ in range(levels):
+        value = b"\xd0" + (4 + len(value)).to_bytes(4, "big") + b"\0\0\0\x01" + value
+    return value
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        *(bytes([kind]) + value for kind in b"rstu" for value in (b"@", b"A", b"\x55\x01", b"\xa1\x01x")),
+        b"t\xc1\x05\x02\x45\xa1\x01x",
+        b"w" + nested(10_000),
+        b"w\xf0\0\0\0\x05\xff\xff\xff\xff@",
+    ],
+)
+def test_a_section_that_holds_what_it_must_not_leaves_the_message_whole(section: bytes) -> None:
+    assert unpack(b"\0S" + section) == (b"\0S" + section, None, None)
+
+
+def test_what_is_nested_and_an_array_are_read() -> None:
+    assert unpack(b"\0Sw" + nested(3)).body == b"[[[[]]]]"
+    assert unpack(b"\0Sw\xe0\x05\x03P\x01\x02\x03").body == b"[1, 2, 3]"
+
+
 @pytest.mark.parametrize("size", [0, 10, 255, 256, 70_000])
 def test_another_client_s_message_is_understood(size: int) -> None:
     told = {"key": "o-1", "trace": "ä", "n": 7, "flag": True, "list": [1, 2], "big": 2**40}
