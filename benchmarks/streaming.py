@@ -24,23 +24,32 @@ _SETTLING = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How much is measured: events a second, for how long, and a burst that waits when the stream starts."""
+class Load:
+    """A steady load: events a second, for how long, through which broker."""
 
     rate: int = 5_000
     seconds: float = 600.0
-    burst: int = 1_000_000
     is_kafka: bool = True
+
+    @property
+    def events(self) -> int:
+        """How many come."""
+        return int(self.rate * self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class LongPlan:
-    """The same on top of so many events of history, without a burst."""
+class Plan(Load):
+    """How much is measured: a steady load, and a burst that waits when the stream starts."""
 
-    history: int = 10_000_000
-    rate: int = 5_000
+    burst: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LongPlan(Load):
+    """A steady load on top of so many events of history."""
+
     seconds: float = 120.0
-    is_kafka: bool = True
+    history: int = 10_000_000
 
 
 def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
@@ -48,14 +57,13 @@ def benchmark(work: Path, plan: Plan, say: Callable[[str], None]) -> Report:
     report = Report(
         "stream", f"{plan.rate:,} events a second for {plan.seconds:g} s, then {plan.burst:,} waiting"
     )
-    with _broker(work, is_kafka=plan.is_kafka) as broker:
+    with _broker(work, plan) as broker:
         say(f"steady load through {broker.partition(':')[0]}")
-        outcome = _steady(work / "steady", broker, plan.rate, plan.seconds)
-        _add_latencies(report, plan.rate * plan.seconds, outcome)
+        outcome = _steady(work / "steady", broker, plan)
+        _add_latencies(report, plan, outcome)
         _add_memory(report, outcome)
         say("burst")
         _add_burst(report, _burst(work / "burst", broker, plan.burst))
-    report.details.append(_told_of(is_kafka=plan.is_kafka))
     return report
 
 
@@ -71,25 +79,24 @@ def on_history(cache: Path, work: Path, plan: LongPlan, say: Callable[[str], Non
         "freshness",
         f"{plan.rate:,} events a second for {plan.seconds:g} s on {plan.history:,} events of history",
     )
-    with _broker(work, is_kafka=plan.is_kafka) as broker:
+    with _broker(work, plan) as broker:
         say(f"steady load through {broker.partition(':')[0]}")
-        outcome = _steady(home, broker, plan.rate, plan.seconds)
-        _add_latencies(report, plan.rate * plan.seconds, outcome)
+        outcome = _steady(home, broker, plan)
+        _add_latencies(report, plan, outcome)
         report.add("peak memory", outcome.values["peak_rss"] / 1e6, "MB", target=MEMORY_TARGET_MB)
-    report.details.append(_told_of(is_kafka=plan.is_kafka))
     return report
 
 
-def _steady(home: Path, url: str, rate: int, seconds: float) -> Outcome:
+def _steady(home: Path, url: str, plan: Load) -> Outcome:
     feed = _topic(url, "steady", home)
-    told = {"home": str(home), "url": feed, "rate": rate, "seconds": seconds}
+    told = {"home": str(home), "url": feed, "rate": plan.rate, "seconds": plan.seconds}
     # The producer waits for the first message to be loaded: then everything is up and imported.
     run("stream.fill", url=feed, messages=1)
     command = [sys.executable, "-m", "benchmarks.worker", "stream.produce", json.dumps(told)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as producer:
         try:
-            total = int(rate * seconds) + 1
-            return run("stream.stream", home=home, url=feed, messages=total, limit_s=4 * seconds + 60)
+            limit_s = 4 * plan.seconds + 60
+            return run("stream.stream", home=home, url=feed, messages=plan.events + 1, limit_s=limit_s)
         finally:
             producer.kill()
 
@@ -100,10 +107,10 @@ def _burst(home: Path, url: str, messages: int) -> Outcome:
     return run("stream.stream", home=home, url=feed, messages=messages, limit_s=600.0)
 
 
-def _add_latencies(report: Report, events: float, outcome: Outcome) -> None:
+def _add_latencies(report: Report, plan: Load, outcome: Outcome) -> None:
     values = outcome.values
     committed, copied = values["committed"], values["copied"]
-    report.add("loaded", values["loaded"], "events", target=float(int(events)), at_least=True)
+    report.add("loaded", values["loaded"], "events", target=float(plan.events), at_least=True)
     report.add("produced to committed, p50", committed["p50"], "s", target=P50_TARGET_S)
     report.add("produced to committed, p99", committed["p99"], "s", target=P99_TARGET_S)
     report.add("produced to the readers' copy, p99", copied["p99"], "s", target=COPY_TARGET_S)
@@ -111,6 +118,7 @@ def _add_latencies(report: Report, events: float, outcome: Outcome) -> None:
         f"{values['loads']:,} loads, {values['copies']:,} copies; committed {_shown(committed)}; "
         f"copied {_shown(copied)}"
     )
+    report.details.append(f"broker: {'Apache Kafka' if plan.is_kafka else 'inbox folder'}; publishing was on")
 
 
 def _add_memory(report: Report, outcome: Outcome) -> None:
@@ -134,18 +142,14 @@ def _shown(percentiles: dict[str, float]) -> str:
     return ", ".join(f"{name} {seconds * 1e3:,.0f} ms" for name, seconds in percentiles.items())
 
 
-def _told_of(*, is_kafka: bool) -> str:
-    return f"broker: {'Apache Kafka' if is_kafka else 'inbox folder'}; publishing was on"
-
-
 def _topic(url: str, name: str, home: Path) -> str:
     return url.replace("TOPIC", name) if "TOPIC" in url else f"inbox://{home}/inbox"
 
 
 @contextmanager
-def _broker(work: Path, *, is_kafka: bool) -> Iterator[str]:
+def _broker(work: Path, plan: Load) -> Iterator[str]:
     """Lend the URL of a broker, with TOPIC in the place of the topic; an inbox is a folder of the home."""
-    if not is_kafka:
+    if not plan.is_kafka:
         yield "inbox"
         return
     from resources.servers.kind import Options

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(
         default=None,
         pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
-        description="DuckDB's memory limit in the loader; default: 192MB, in stream mode 96MB.",
+        description="DuckDB's memory limit in the loader; default: 192MB, in stream mode 80MB.",
     )
     lock_timeout_s: float = Field(default=60.0, gt=0, description="How long to wait for a lease, in seconds.")
     freshness_hours: float = Field(

@@ -34,7 +34,7 @@ def add_to_ledger(connection: duckdb.DuckDBPyConnection, *changes: pl.DataFrame)
     transaction reads, and reports read for long beside the loads.
     """
     more = pl.concat([_NO_CHANGE, *changes], how="diagonal")
-    known = rows_at(connection, _KNOWN, more.select(*_PLACE).unique().to_arrow())
+    known = rows_at(connection, _KNOWN, more.to_arrow())
     delete_rows(connection, MESSAGE_LEDGER, known)
     rows = pl.concat([known.drop("row"), more], how="vertical_relaxed")
     insert_rows(connection, MESSAGE_LEDGER, rows.group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum()))

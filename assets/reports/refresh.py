@@ -34,11 +34,7 @@ _LOADS = """
 SELECT first_load, first_load, min(lines_load), max(lines_load), count(*) FROM their_orders
 GROUP BY first_load ORDER BY first_load
 """
-_CHOOSE_PART = """
-SET VARIABLE chosen_part = {
-    'first': $first, 'last': $last, 'lines_first': $lines_first, 'lines_last': $lines_last, 'orders': $orders
-}
-"""
+_CHOOSE_PART = "SET VARIABLE chosen_part = $part"
 _PART = "getvariable('chosen_part')"
 # Rows lie in the order of their loads, so of each table a part reads little but its own.
 _PART_OF_ORDERS = f"FROM their_orders WHERE first_load BETWEEN {_PART}.first AND {_PART}.last"
@@ -255,7 +251,7 @@ def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[bool]:
     """
     loads = [_Part(*row) for row in connection.execute(_LOADS).fetchall()]
     for number, part in enumerate(_together(loads, _ORDERS_AT_ONCE)):
-        connection.execute(_CHOOSE_PART, part._asdict())
+        connection.execute(_CHOOSE_PART, {"part": part._asdict()})
         _name(connection, "part_orders", _PART_OF_ORDERS)
         yield number == 0
 

@@ -7,7 +7,7 @@ import pytest
 from assets.orders.compaction import merge_small_segments
 from assets.orders.rejects import Decision
 from resources.merging import due_merge, leftovers
-from resources.segments import Landing
+from resources.segments import Landing, Segment
 from tests.orders.home import Home
 from tests.orders.samples import busy_shop, order, with_noise
 
@@ -98,12 +98,17 @@ def test_parts_that_a_crash_left_are_deleted_and_never_loaded_again(home: Home, 
     assert home.verify() == before
 
 
-def test_merges_grow_in_tiers_and_stop_at_a_size(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def nine_small_ones(root: Path) -> tuple[list[Segment], set[str]]:
+    """Return segments of one message each, and their names."""
+    home = Home(root)
     for number in range(9):
         home.arrive([b"x" * 30_000], first=number)
     segments = home.landing.segments()
-    names = {segment.name for segment in segments}
+    return segments, {segment.name for segment in segments}
+
+
+def test_merges_grow_in_tiers_and_stop_at_a_size(tmp_path: Path) -> None:
+    segments, names = nine_small_ones(tmp_path)
     due = due_merge(segments, names, fan_in=4, most=100_000)
     assert due is not None
     assert [part.name for part in due.parts] == [s.name for s in segments[:3]]
@@ -112,11 +117,7 @@ def test_merges_grow_in_tiers_and_stop_at_a_size(tmp_path: Path) -> None:
 
 
 def test_a_merge_takes_as_many_neighbours_as_there_are_and_waits_for_enough(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    for number in range(9):
-        home.arrive([b"x" * 30_000], first=number)
-    segments = home.landing.segments()
-    names = {segment.name for segment in segments}
+    segments, names = nine_small_ones(tmp_path)
     due = due_merge(segments, names, fan_in=4)
     assert due is not None
     assert due.parts == tuple(segments), "one by one they would come faster than they are merged"
