@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from resources.brokers.address import Address
 from resources.brokers.port import Batch, Outgoing
+from resources.brokers.rabbitmq_deliveries import Delivery
 from resources.brokers.rabbitmq_errors import Place
-from resources.brokers.rabbitmq_link import Delivery, Link
+from resources.brokers.rabbitmq_link import Link
 from resources.brokers.rabbitmq_messages import keys_and_headers
 from resources.brokers.rabbitmq_publish import publish_all
 from resources.brokers.tls import TLS_OPTIONS, client_context

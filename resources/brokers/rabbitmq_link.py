@@ -12,14 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import pika
 from pika.channel import Channel
 from pika.exceptions import AMQPError, ConnectionClosed, ConnectionWrongStateError
-from pika.spec import Basic, BasicProperties
 
 from resources.brokers.inflow import Inflow
+from resources.brokers.rabbitmq_deliveries import Connection, Delivery
 from resources.brokers.rabbitmq_errors import Place, explain
 from resources.errors import OrdersError, TransientError
 
@@ -29,16 +29,6 @@ CALL_TIMEOUT_S = 30.0
 BUFFER_BYTES = 32 * 1024 * 1024
 _STILL_S = 0.01
 _LINGER_S = 0.1
-
-
-class Delivery(NamedTuple):
-    """One message as it came."""
-
-    tag: int
-    exchange: str
-    routing_key: str
-    properties: BasicProperties
-    body: bytes
 
 
 class Link:
@@ -102,9 +92,7 @@ class Link:
         """Begin to fill the buffer with at most `prefetch` messages that are not acknowledged."""
         self.call(lambda channel, done: channel.basic_qos(prefetch_count=prefetch, callback=done))
         self.call(
-            lambda channel, done: channel.basic_consume(
-                queue, self._on_message, callback=done, consumer_tag="orders"
-            )
+            lambda channel, done: channel.basic_consume(queue, _never, callback=done, consumer_tag="orders")
         )
 
     def acknowledge(self, first: int, last: int) -> None:
@@ -151,8 +139,9 @@ class Link:
             self._connection.close()
 
     def _run(self) -> None:
-        self._connection = pika.SelectConnection(
+        self._connection = Connection(
             self._parameters,
+            self._on_delivery,
             on_open_callback=lambda connection: connection.channel(on_open_callback=self._on_channel),
             on_open_error_callback=lambda connection, error: self._stop(error),
             on_close_callback=lambda connection, error: self._stop(error),
@@ -167,12 +156,8 @@ class Link:
         channel.add_on_cancel_callback(lambda frame: self._fail(TransientError(self._place.cancelled())))
         self._opened.set_result(channel)
 
-    def _on_message(
-        self, channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
-    ) -> None:
-        self._inflow.put(
-            Delivery(deliver.delivery_tag, deliver.exchange, deliver.routing_key, properties, body)
-        )
+    def _on_delivery(self, delivery: Delivery) -> None:
+        self._inflow.put(delivery)
         # Not read is not delivered: the server waits. A pause is short enough for the heartbeats.
         self._inflow.await_room(BUFFER_BYTES, self._pause_s)
 
@@ -193,3 +178,7 @@ class Link:
         if isinstance(error, OrdersError):
             return error
         return explain(error, self._place)
+
+
+def _never(*delivered: object) -> None:
+    raise AssertionError(f"a delivery came past the connection's own way: {delivered[:2]}")

@@ -1,16 +1,18 @@
 """The envelope of an AMQP message: its key, and its headers and properties as one JSON object."""
 
+import struct
 from collections.abc import Sequence
-from operator import attrgetter
+from functools import lru_cache
 from typing import Any
 
 import pika
 import pyarrow as pa
+from pika.exceptions import AMQPError
 from pika.spec import BasicProperties
 
 from resources.brokers.port import Outgoing
+from resources.brokers.rabbitmq_deliveries import Delivery
 from resources.brokers.rabbitmq_headers import as_json, as_text
-from resources.brokers.rabbitmq_link import Delivery
 
 KEY_HEADER = "key"
 _PROPERTIES = (
@@ -23,17 +25,16 @@ _PROPERTIES = (
     "timestamp",
     "reply_to",
 )
-_values = attrgetter(*_PROPERTIES)
-_NONE = (None,) * len(_PROPERTIES)
 _PERSISTENT = pika.DeliveryMode.Persistent.value
 
 
 def keys_and_headers(deliveries: Sequence[Delivery]) -> tuple[pa.Array | None, pa.Array | None]:
     """Return the key and the headers of each delivery, None where none has any.
 
-    The key is the header `key`, else the routing key of an exchange that has a name.
+    The key is the header `key`, else the routing key of an exchange that has a name. Properties that break
+    the protocol are kept as they came, in hexadecimal, as the header `undecoded_properties`.
     """
-    pairs = [_key_and_headers(delivery) for delivery in deliveries]
+    pairs = [_key_and_headers(delivery.route, delivery.properties) for delivery in deliveries]
     keys = [key for key, _ in pairs]
     headers = [text for _, text in pairs]
     return (
@@ -48,21 +49,37 @@ def properties_of(message: Outgoing) -> BasicProperties:
     return BasicProperties(delivery_mode=_PERSISTENT, headers=headers)
 
 
-def _key_and_headers(delivery: Delivery) -> tuple[str | None, str | None]:
-    properties = delivery.properties
-    found: dict[str, Any] = dict(properties.headers) if properties.headers else {}
+# Many messages have the same, and decoding is most of the work.
+@lru_cache(maxsize=1_000)
+def _key_and_headers(route: bytes, encoded: bytes) -> tuple[str | None, str | None]:
+    exchange, routing_key = _short_strings(route)
+    properties = BasicProperties()
+    try:
+        properties.decode(encoded)
+        found: dict[str, Any] = dict(properties.headers or {})
+    except (AMQPError, struct.error, ValueError, OverflowError, RecursionError, IndexError, TypeError):
+        properties, found = BasicProperties(), {"undecoded_properties": encoded.hex()}
     key = found.get(KEY_HEADER)
     if isinstance(key, str):
         del found[KEY_HEADER]
     else:
         key = None
-    if delivery.exchange:
-        key = delivery.routing_key if key is None else key
-        found.setdefault("exchange", delivery.exchange)
-        found.setdefault("routing_key", delivery.routing_key)
-    # Most messages have none, which one call of C tells.
-    if (values := _values(properties)) != _NONE:
-        for name, value in zip(_PROPERTIES, values, strict=True):
-            if value is not None:
-                found.setdefault(name, value)
+    if exchange:
+        key = routing_key if key is None else key
+        found.setdefault("exchange", exchange)
+        found.setdefault("routing_key", routing_key)
+    for name in _PROPERTIES:
+        if (value := getattr(properties, name)) is not None:
+            found.setdefault(name, value)
     return as_text(key), as_json(found) if found else None
+
+
+def _short_strings(encoded: bytes) -> tuple[str, ...]:
+    """Return the strings of a byte of length and text each; bytes that are no UTF-8 lose what is not."""
+    texts: list[str] = []
+    at = 0
+    while at < len(encoded):
+        end = at + 1 + encoded[at]
+        texts.append(encoded[at + 1 : end].decode("utf-8", "replace"))
+        at = end
+    return tuple(texts)
