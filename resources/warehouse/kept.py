@@ -46,6 +46,8 @@ class KeptWarehouse(Warehouse):
     Threads of this process may share it: they write one after another.
     """
 
+    # It checkpoints after a few thousand rows, and pays for the rest of each group every time.
+    row_group_rows: int = 10_240
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     @contextmanager

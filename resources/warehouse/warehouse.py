@@ -22,7 +22,10 @@ _HASH_PROBE = "SELECT hash('orders', 1::BIGINT)::VARCHAR"
 AUTOCHECKPOINT = "256MB"
 """How large DuckDB's log may become before a load pays for a checkpoint."""
 ROW_GROUP_ROWS = 30_720
-"""How many rows DuckDB compresses together: a checkpoint writes the last group of each table anew."""
+"""How many rows DuckDB compresses together: a checkpoint writes the last group of each table anew.
+
+A large load holds a block for each column of each group in memory: fewer rows would cost more than they save.
+"""
 MEMORY_LIMIT = "192MB"
 """How much memory DuckDB takes, unless told otherwise."""
 _LARGE_LOG = 96 * 1024 * 1024
@@ -53,7 +56,8 @@ class Checkpointed:
 class Warehouse:
     """The DuckDB file at `path`, whose tables `ddl` makes on first opening.
 
-    `published` is the folder of the read-only copies, `memory_limit` DuckDB's own (for example "256MB").
+    `published` is the folder of the read-only copies, `memory_limit` DuckDB's own (for example "256MB"),
+    `row_group_rows` how many new rows it compresses together.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class Warehouse:
     lease_timeout_s: float = 60.0
     memory_limit: str = MEMORY_LIMIT
     threads: int | None = None
+    row_group_rows: int = ROW_GROUP_ROWS
 
     @property
     def copy(self) -> Path:
@@ -154,7 +159,7 @@ class Warehouse:
         connection = duckdb.connect(config=config)
         try:
             path = str(self.path).replace("'", "''")
-            connection.execute(f"ATTACH '{path}' AS warehouse (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
+            connection.execute(f"ATTACH '{path}' AS warehouse (ROW_GROUP_SIZE {self.row_group_rows})")
             self.look_inside(connection)
         except duckdb.IOException as error:
             connection.close()
