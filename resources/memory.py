@@ -33,6 +33,12 @@ def give_back_at_once() -> None:
         library.mallopt(_MMAP_THRESHOLD, _THRESHOLD_BYTES)
 
 
+def give_back_gaps() -> None:
+    """Give back what was freed between pieces in use, which the C library else keeps: see malloc_trim(3)."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class _NoPandas(MetaPathFinder):
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: object = None) -> None:
         if fullname == "pandas":

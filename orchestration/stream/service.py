@@ -21,6 +21,7 @@ from orchestration.stream.telling import TellTask
 from resources.brokers.port import Broker
 from resources.errors import OrdersError, PermanentError, TransientError
 from resources.leases import held
+from resources.memory import give_back_gaps
 from resources.segments import Landing
 from resources.warehouse.kept import KeptWarehouse
 
@@ -32,6 +33,7 @@ DRAIN_S: Final = 9.0
 # Loads of a few thousand messages need little, and what DuckDB has it fills with what it read last.
 _MEMORY_LIMIT: Final = "80MB"
 _HEALTH_S: Final = 1.0
+_GAPS_S: Final = 10.0
 _GIVE_WAY_S: Final = 0.1
 _log = logging.getLogger(__name__)
 
@@ -108,8 +110,8 @@ class Stream:
         state.feeds_ended.set()
 
     async def _watch(self, state: State) -> None:
-        """Write the health, guard the disk, and give the warehouse to those who wait for it."""
-        looked_at = 0.0
+        """Write the health, guard the disk, give the warehouse to those who wait for it, and memory back."""
+        looked_at = gave_back_at = 0.0
         loop = asyncio.get_running_loop()
         while not state.loads_ended.is_set():
             await asyncio.to_thread(self._warehouse.give_way)
@@ -117,6 +119,9 @@ class Stream:
                 looked_at = loop.time()
                 await asyncio.to_thread(self._guard_disk, state)
                 await asyncio.to_thread(write_health, self.settings.health_file, state.health())
+            if loop.time() - gave_back_at >= _GAPS_S:
+                gave_back_at = loop.time()
+                await asyncio.to_thread(give_back_gaps)
             await pause(state.loads_ended, _GIVE_WAY_S)
 
     def _guard_disk(self, state: State) -> None:

@@ -23,6 +23,7 @@ Numbers = npt.NDArray[np.uint32]
 _SUFFIX: Final = ".run"
 _BYTES: Final = 12
 _MERGED: Final = 8
+_SLICE: Final = 65_536
 _MOST_KEYS: Final = 2_000_000
 
 
@@ -79,7 +80,7 @@ class Runs:
         Raises TransientError when it cannot be written.
         """
         try:
-            self._write(run, *_sorted(keys, numbers))
+            self._write(run, keys, numbers)
             return self._merged([*trusted, run])
         except OSError as error:
             raise TransientError(
@@ -95,20 +96,16 @@ class Runs:
     def _find_in(self, run: Run, wanted: Keys) -> Numbers:
         if run.count == 0 or len(wanted) == 0:
             return np.empty(0, np.uint32)
-        # Mapped for as long as it takes: what was looked at would count as memory of this process.
-        with (
-            (self.folder / run.name).open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
-        ):
-            keys, numbers = _arrays(view, run.count)
-            starts = np.searchsorted(keys, wanted)
-            inside = np.minimum(starts, run.count - 1)
-            hits = np.flatnonzero(keys[inside] == wanted)
-            ends = np.searchsorted(keys, wanted[hits], side="right")
-            found = numbers[_stretches(starts[hits], ends)]
-            # A mapping cannot be closed under them.
-            del keys, numbers
-        return found
+        # Mapped for as long as it takes: what was looked at would count as memory of this process. Its last
+        # reference closes it, which may be a debugger's.
+        with (self.folder / run.name).open("rb") as file:
+            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        keys, numbers = _arrays(view, run.count)
+        starts = np.searchsorted(keys, wanted)
+        inside = np.minimum(starts, run.count - 1)
+        hits = np.flatnonzero(keys[inside] == wanted)
+        ends = np.searchsorted(keys, wanted[hits], side="right")
+        return numbers[_stretches(starts[hits], ends)]
 
     def _found(self) -> list[Run]:
         """Return the runs that are there; of those that begin together the longest comes first."""
@@ -127,10 +124,9 @@ class Runs:
         count = sum(run.count for run in last)
         if len(last) < _MERGED or count > _MOST_KEYS or last[0].count > 2 * last[-1].count:
             return runs
-        parts = [self._read(run) for run in last]
         merged = Run(last[0].first, last[-1].last, last[-1].mark, count)
-        keys, numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        self._write(merged, *_sorted(keys, numbers))
+        keys, numbers = (np.concatenate(columns) for columns in zip(*map(self._read, last), strict=True))
+        self._write(merged, keys, numbers)
         reached("runs.merged")
         kept = [*runs[:-_MERGED], merged]
         self._keep_only(kept)
@@ -140,10 +136,13 @@ class Runs:
         return _arrays((self.folder / run.name).read_bytes(), run.count)
 
     def _write(self, run: Run, keys: Keys, numbers: Numbers) -> None:
+        # Stable, which is fast where sorted parts follow each other.
+        order = np.argsort(keys, kind="stable")
         # Half a run after a loss of power would hide events that were loaded.
         with written_durably(self.folder / run.name) as sink:
-            sink.write(keys.tobytes())
-            sink.write(numbers.tobytes())
+            for column in (keys, numbers):
+                for start in range(0, len(order), _SLICE):
+                    sink.write(column[order[start : start + _SLICE]].tobytes())
             reached("runs.written")
 
 
@@ -159,9 +158,3 @@ def _stretches(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> np
     lengths = ends - starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
-
-
-def _sorted(keys: Keys, numbers: Numbers) -> tuple[Keys, Numbers]:
-    # Stable, which is fast where sorted parts follow each other.
-    order = np.argsort(keys, kind="stable")
-    return keys[order], numbers[order]

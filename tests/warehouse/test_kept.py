@@ -38,7 +38,12 @@ def published(kept: KeptWarehouse) -> list[tuple[object, ...]]:
         return connection.execute(_STATE).fetchall()
 
 
-def test_loads_go_on_while_it_is_copied_and_the_copy_shows_none_of_them(kept: KeptWarehouse) -> None:
+@pytest.mark.parametrize("is_opened_anew", [False, True])
+def test_loads_go_on_while_it_is_copied_and_the_copy_shows_none_of_them(
+    kept: KeptWarehouse, monkeypatch: pytest.MonkeyPatch, is_opened_anew: bool
+) -> None:
+    if is_opened_anew:
+        monkeypatch.setattr("resources.warehouse.kept._FRESH_S", 0.0)
     rounds, is_busy = 0, True
 
     def load_meanwhile(label: str) -> None:
@@ -101,6 +106,26 @@ def test_publishing_waits_for_nobody_and_says_so_where_a_reader_needs_what_was_u
         reader.execute("COMMIT")
     publish(kept)
     assert published(kept) == state(kept) != before
+
+
+def test_publishing_opens_an_old_connection_anew_but_not_under_a_guest(
+    kept: KeptWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened() -> duckdb.DuckDBPyConnection:
+        with kept.writing() as connection:
+            return connection
+
+    first = opened()
+    publish(kept)
+    assert opened() is first
+    monkeypatch.setattr("resources.warehouse.kept._FRESH_S", 0.0)
+    with kept.beside() as guest:
+        publish(kept)
+        assert opened() is first
+        assert guest.execute(_STATE).fetchall() == [(0, None)]
+    publish(kept)
+    assert opened() is not first
+    assert state(kept) == published(kept)
 
 
 def test_what_is_written_beside_the_loads_waits_for_the_checkpoint(kept: KeptWarehouse) -> None:
