@@ -28,9 +28,11 @@ BUFFER_BYTES = 16 * 1024 * 1024
 _LEAST_POLL_BYTES = 256 * 1024
 _POLL_S = 0.1
 _IDLE_S = 0.03
-_PACE_S = 0.03
+_PACE_S = 0.015
 _LINGER_S = 0.05
 _LINGER_LOADING_S = 0.12
+_LAND_S = 0.03
+_LOOK_S = 0.02
 _MOST_BATCHES = 64
 _KEEP_ALIVE_S = 1.0
 _ASK_S = 0.25
@@ -278,10 +280,8 @@ class Session:
                     buffer.changed.clear()
                     await buffer.changed.wait()
                     continue
-                if not buffer.is_closed and buffer.bytes < self.state.segment_bytes:
-                    # A little patience makes fewer and larger segments; during a load it costs nothing.
-                    linger_s = _LINGER_LOADING_S if self.state.is_loading else _LINGER_S
-                    await asyncio.sleep(max(0.0, self._landed_at + linger_s - time.monotonic()))
+                while not self._is_enough() and (wait_s := self._linger_s()) > 0:
+                    await self._wait(min(wait_s, _LOOK_S))
                 self._landed_at = time.monotonic()
                 batches = buffer.take(self.state.segment_bytes)
                 landed = await in_thread(thread, self._append, batches)
@@ -289,6 +289,26 @@ class Session:
         except OrdersError as error:
             self._failure = error
             buffer.close()
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but not beyond the end of a load."""
+        if self.state.between_loads.is_set():
+            await asyncio.sleep(seconds)
+        else:
+            await pause(self.state.between_loads, seconds)
+
+    def _is_enough(self) -> bool:
+        return self._buffer.is_closed or self._buffer.bytes >= self.state.segment_bytes
+
+    def _linger_s(self) -> float:
+        """Return how long landing waits for more: a little patience makes fewer and larger segments.
+
+        During a load it costs nothing, if it ends just before the load does.
+        """
+        now = time.monotonic()
+        if self.state.between_loads.is_set():
+            return self._landed_at + _LINGER_S - now
+        return max(self.state.load_ends_at - _LAND_S, self._landed_at + _LINGER_LOADING_S) - now
 
     def _append(self, batches: Sequence[Batch]) -> int:
         parts = [messages_of(batch) for batch in batches if len(batch.positions)]

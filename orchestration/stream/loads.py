@@ -76,11 +76,12 @@ class LoadTask:
         self.state.loads_ended.set()
 
     async def _once(self, thread: ThreadPoolExecutor) -> None:
-        self.state.is_loading = True
+        self.state.load_ends_at = time.monotonic() + self.state.load_s
+        self.state.between_loads.clear()
         try:
             await in_thread(thread, self._load)
         finally:
-            self.state.is_loading = False
+            self.state.between_loads.set()
             # Also of a call that failed: its batches before that are committed.
             self._note()
 

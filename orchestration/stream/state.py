@@ -58,7 +58,11 @@ class Notes:
 
 @dataclass(slots=True)
 class State:
-    """The whole stream. `segment_bytes` is how much LAND puts into one segment: what loads in good time."""
+    """The whole stream. `segment_bytes` is how much LAND puts into one segment: what loads in good time.
+
+    `load_ends_at` is when the load that runs will end, if it takes as long as the one before, by the
+    monotonic clock.
+    """
 
     feeds: dict[str, FeedState]
     clock: Clock = field(default_factory=SystemClock)
@@ -68,8 +72,8 @@ class State:
     feeds_ended: asyncio.Event = field(default_factory=asyncio.Event)
     loads_ended: asyncio.Event = field(default_factory=asyncio.Event)
     reports_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    between_loads: asyncio.Event = field(default_factory=asyncio.Event)
     is_disk_full: bool = False
-    is_loading: bool = False
     reason: str = ""
     segment_bytes: int = SEGMENT_BYTES
     notes: Notes = field(default_factory=Notes)
@@ -79,12 +83,14 @@ class State:
     loaded: int = 0
     loaded_at: datetime | None = None
     load_s: float = 0.0
+    load_ends_at: float = 0.0
     published_at: datetime | None = None
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         """Note the time."""
         self.started_at = self.clock.now()
+        self.between_loads.set()
 
     def health(self) -> StreamHealth:
         """Return it for the file."""
