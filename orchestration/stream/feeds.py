@@ -31,6 +31,7 @@ _IDLE_S = 0.03
 _PACE_S = 0.015
 _LINGER_S = 0.05
 _LINGER_LOADING_S = 0.12
+_LONGEST_LINGER_S = 0.2
 _LAND_S = 0.03
 _LOOK_S = 0.02
 _MOST_BATCHES = 64
@@ -303,12 +304,14 @@ class Session:
     def _linger_s(self) -> float:
         """Return how long landing waits for more: a little patience makes fewer and larger segments.
 
-        During a load it costs nothing, if it ends just before the load does.
+        During a load it costs nothing, if it ends just before the load does. But a queue delivers no more
+        than its prefetch until that is landed.
         """
         now = time.monotonic()
         if self.state.between_loads.is_set():
             return self._landed_at + _LINGER_S - now
-        return max(self.state.load_ends_at - _LAND_S, self._landed_at + _LINGER_LOADING_S) - now
+        latest = min(self.state.load_ends_at - _LAND_S, self._landed_at + _LONGEST_LINGER_S)
+        return max(latest, self._landed_at + _LINGER_LOADING_S) - now
 
     def _append(self, batches: Sequence[Batch]) -> int:
         parts = [messages_of(batch) for batch in batches if len(batch.positions)]

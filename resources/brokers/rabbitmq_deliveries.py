@@ -40,8 +40,9 @@ class Connection(pika.SelectConnection):  # type: ignore[misc]
         super().__init__(parameters, **callbacks)
 
     def _proto_data_received(self, data: bytes) -> None:
-        # Heartbeats look here whether the server is alive.
-        self.bytes_received += self._cut(data)
+        taken = self._cut(data)
+        # Heartbeats look here whether the server is alive; for all else pika has counted meanwhile.
+        self.bytes_received += taken
 
 
 class Cut:

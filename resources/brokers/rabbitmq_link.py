@@ -21,7 +21,7 @@ from pika.exceptions import AMQPError, ConnectionClosed, ConnectionWrongStateErr
 from resources.brokers.inflow import Inflow
 from resources.brokers.rabbitmq_deliveries import Connection, Delivery
 from resources.brokers.rabbitmq_errors import Place, explain
-from resources.errors import OrdersError, TransientError
+from resources.errors import OrdersError, PermanentError, TransientError
 
 OPEN_TIMEOUT_S = 30.0
 CALL_TIMEOUT_S = 30.0
@@ -43,6 +43,7 @@ class Link:
         self._parameters = parameters
         self._pause_s = max(0.5, min(10.0, (parameters.heartbeat or 40) / 4))
         self._failure: OrdersError | None = None
+        self._is_closing = False
         self._inflow: Inflow[Delivery] = Inflow(lambda: self.is_open)
         self._opened: Future[Channel] = Future()
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
@@ -92,7 +93,9 @@ class Link:
         """Begin to fill the buffer with at most `prefetch` messages that are not acknowledged."""
         self.call(lambda channel, done: channel.basic_qos(prefetch_count=prefetch, callback=done))
         self.call(
-            lambda channel, done: channel.basic_consume(queue, _never, callback=done, consumer_tag="orders")
+            lambda channel, done: channel.basic_consume(
+                queue, self._on_message, callback=done, consumer_tag="orders"
+            )
         )
 
     def acknowledge(self, first: int, last: int) -> None:
@@ -128,6 +131,7 @@ class Link:
 
     def close(self) -> None:
         """Close the channel, so that the server gives what is not acknowledged to the next, and the rest."""
+        self._is_closing = True
         self._inflow.wake()
         if self._thread.is_alive():
             with suppress(RuntimeError, AttributeError):
@@ -157,9 +161,16 @@ class Link:
         self._opened.set_result(channel)
 
     def _on_delivery(self, delivery: Delivery) -> None:
+        if self._is_closing:
+            # Nobody takes it any more; it is not acknowledged, so it comes again.
+            return
         self._inflow.put(delivery)
         # Not read is not delivered: the server waits. A pause is short enough for the heartbeats.
         self._inflow.await_room(BUFFER_BYTES, self._pause_s)
+
+    def _on_message(self, *delivered: object) -> None:
+        told = "pika delivers messages in a way that this version of the platform does not know"
+        self._fail(PermanentError(f"{told}: install pika 1.4"))
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:
@@ -178,7 +189,3 @@ class Link:
         if isinstance(error, OrdersError):
             return error
         return explain(error, self._place)
-
-
-def _never(*delivered: object) -> None:
-    raise AssertionError(f"a delivery came past the connection's own way: {delivered[:2]}")

@@ -25,6 +25,19 @@ _PROPERTIES = (
     "timestamp",
     "reply_to",
 )
+# Longer ones are hardly ever the same again, and would fill memory.
+_SHORT = 512
+# What pika's decoder raises; OSError is a time that the C library cannot hold.
+_UNDECODABLE = (
+    AMQPError,
+    struct.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
+)
 _PERSISTENT = pika.DeliveryMode.Persistent.value
 
 
@@ -34,7 +47,12 @@ def keys_and_headers(deliveries: Sequence[Delivery]) -> tuple[pa.Array | None, p
     The key is the header `key`, else the routing key of an exchange that has a name. Properties that break
     the protocol are kept as they came, in hexadecimal, as the header `undecoded_properties`.
     """
-    pairs = [_key_and_headers(delivery.route, delivery.properties) for delivery in deliveries]
+    pairs = [
+        (_remembered if len(delivery.properties) <= _SHORT else _key_and_headers)(
+            delivery.route, delivery.properties
+        )
+        for delivery in deliveries
+    ]
     keys = [key for key, _ in pairs]
     headers = [text for _, text in pairs]
     return (
@@ -49,15 +67,13 @@ def properties_of(message: Outgoing) -> BasicProperties:
     return BasicProperties(delivery_mode=_PERSISTENT, headers=headers)
 
 
-# Many messages have the same, and decoding is most of the work.
-@lru_cache(maxsize=1_000)
 def _key_and_headers(route: bytes, encoded: bytes) -> tuple[str | None, str | None]:
     exchange, routing_key = _short_strings(route)
     properties = BasicProperties()
     try:
         properties.decode(encoded)
         found: dict[str, Any] = dict(properties.headers or {})
-    except (AMQPError, struct.error, ValueError, OverflowError, RecursionError, IndexError, TypeError):
+    except _UNDECODABLE:
         properties, found = BasicProperties(), {"undecoded_properties": encoded.hex()}
     key = found.get(KEY_HEADER)
     if isinstance(key, str):
@@ -72,6 +88,10 @@ def _key_and_headers(route: bytes, encoded: bytes) -> tuple[str | None, str | No
         if (value := getattr(properties, name)) is not None:
             found.setdefault(name, value)
     return as_text(key), as_json(found) if found else None
+
+
+# Many messages have the same, and decoding is most of the work.
+_remembered = lru_cache(maxsize=1_000)(_key_and_headers)
 
 
 def _short_strings(encoded: bytes) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+import pika
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from pika import frame
 from pika.exceptions import AMQPError
 from pika.spec import Basic, BasicProperties
 
-from resources.brokers.rabbitmq_deliveries import Cut, Delivery
+from resources.brokers.rabbitmq_deliveries import Connection, Cut, Delivery
 from resources.brokers.rabbitmq_messages import keys_and_headers
 
 _FRAME_BYTES = 50
@@ -112,13 +113,33 @@ def test_bytes_that_break_the_protocol_are_an_error(broken: list[bytes]) -> None
         Received(*broken)
 
 
-def test_properties_that_cannot_be_decoded_stay_with_their_message() -> None:
-    # Headers that begin with a value of a type that there is not.
-    encoded = b"\x20\x00\x00\x00\x00\x04\x01aQ\x00"
-    keys, headers = keys_and_headers([Delivery(1, _ROUTE, encoded, b"body")])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(b"\x00\x00\x00\x04\x01aQ\x00", id="a type that there is not"),
+        pytest.param(b"\x00\x00\x00\x0b\x01aT" + (2**62).to_bytes(8, "big"), id="a time out of range"),
+        pytest.param(b"\x00\x00\x00\x0b\x01aT\x00", id="cut off"),
+    ],
+)
+def test_properties_that_cannot_be_decoded_stay_with_their_message(headers: bytes) -> None:
+    encoded = b"\x20\x00" + headers
+    keys, texts = keys_and_headers([Delivery(1, _ROUTE, encoded, b"body")])
     assert keys is None
-    assert headers is not None
-    assert json.loads(headers[0].as_py()) == {"undecoded_properties": encoded.hex()}
+    assert texts is not None
+    assert json.loads(texts[0].as_py()) == {"undecoded_properties": encoded.hex()}
+
+
+def test_all_that_comes_by_a_connection_tells_that_the_server_is_alive() -> None:
+    taken: list[Delivery] = []
+    connection = Connection(pika.ConnectionParameters(), taken.append, internal_connection_workflow=False)
+    try:
+        for data in (_HEARTBEAT, b"".join(frames(1, b"body", BasicProperties())), _HEARTBEAT):
+            before = connection.bytes_received
+            connection._proto_data_received(data)
+            assert connection.bytes_received == before + len(data)
+        assert [one.body for one in taken] == [b"body"]
+    finally:
+        connection.ioloop.close()
 
 
 @settings(max_examples=200)
