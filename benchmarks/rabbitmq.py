@@ -20,7 +20,7 @@ class Plan:
     """How much is measured: events in each queue and in the stream, repeats of each rival."""
 
     events: int = 40_000
-    stream_events: int = 300_000
+    stream_events: int = 1_000_000
     repeats: int = 3
 
 

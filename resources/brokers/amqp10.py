@@ -30,6 +30,8 @@ _PROPERTY_NAMES = (
 )
 # Who published is a credential's name, and is not kept.
 _UNKEPT = ("user_id",)
+LONG_DATA: Final = b"\x00Su\xb0"
+"""How a section of bytes begins whose size has four bytes."""
 _U32 = struct.Struct(">I")
 _BEFORE_KEY = b"\x02\xa1\x03key\xa1"
 
@@ -47,7 +49,7 @@ def pack(body: bytes, key: str | None) -> bytes:
     head = b"" if key is None else _packed_key(key.encode("utf-8", "replace"))
     if len(body) < 256:
         return b"%b\x00Su\xa0%c%b" % (head, len(body), body)
-    return b"%b\x00Su\xb0%b%b" % (head, _U32.pack(len(body)), body)
+    return b"%b%b%b%b" % (head, LONG_DATA, _U32.pack(len(body)), body)
 
 
 def unpack(message: bytes) -> Unpacked:
@@ -60,7 +62,7 @@ def unpack(message: bytes) -> Unpacked:
     section, rest = message[start : start + 4], len(message) - start
     if section == b"\x00Su\xa0" and rest > 4 and rest == 5 + message[start + 4]:
         return Unpacked(message[start + 5 :], key)
-    if section == b"\x00Su\xb0" and rest > 7 and rest == 8 + _U32.unpack_from(message, start + 4)[0]:
+    if section == LONG_DATA and rest > 7 and rest == 8 + _U32.unpack_from(message, start + 4)[0]:
         return Unpacked(message[start + 8 :], key)
     if message[:2] != b"\x00S":
         return Unpacked(message)
