@@ -46,7 +46,8 @@ class Inflow(Generic[T]):
         """Wait until about `most_bytes` at most are there, or time is up: for the thread that fills it."""
         if self._received - self._taken > most_bytes:
             self._room.clear()
-            if self._received - self._taken > most_bytes:
+            # Looked at again: what happened before the line above is not heard of.
+            if self._is_open() and self._received - self._taken > most_bytes:
                 self._room.wait(timeout_s)
 
     def take(self, is_enough: IsEnough, *, timeout_s: float, still_s: float, most_s: float = inf) -> list[T]:

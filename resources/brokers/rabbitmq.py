@@ -100,6 +100,7 @@ class RabbitQueue:
     _quiet_since: float = 0.0
     _link: Link | None = field(default=None, repr=False)
     _is_consuming: bool = field(default=False, repr=False)
+    _asking: Link | None = field(default=None, repr=False)
 
     def resume(self, landed: Mapping[str, int]) -> None:
         """Number on after the last landed position, on a new link: what was not acknowledged comes again."""
@@ -114,10 +115,10 @@ class RabbitQueue:
         """
         link = self._linked()
         deadline = time.monotonic() + _OTHERS_S
-        ready, consumers = self._look(link)
+        ready, consumers = self._ask()
         while consumers and not self._is_consuming and time.monotonic() < deadline:
             time.sleep(0.1)
-            ready, consumers = self._look(link)
+            ready, consumers = self._ask()
         self._promised = max(self._promised, self._last + ready + link.held)
         self._quiet_since = time.monotonic()
         return {_PARTITION: self._promised} if self._promised >= 0 else {}
@@ -148,7 +149,7 @@ class RabbitQueue:
         """Whether promised messages are not there any more: nothing is ready, held, or on its way."""
         if self._last >= self._promised or time.monotonic() - self._quiet_since < _SETTLED_S:
             return False
-        return self._look(link)[0] == 0 and not link.held
+        return self._ask()[0] == 0 and not link.held
 
     def keep_alive(self) -> None:
         """Do nothing: the link's thread answers heartbeats."""
@@ -163,7 +164,7 @@ class RabbitQueue:
     def backlog(self) -> int:
         """Return how many messages wait; with those that were delivered to us and are not polled yet."""
         link = self._linked()
-        return self._look(link)[0] + link.held
+        return self._ask()[0] + link.held
 
     def stopped(self) -> Sequence[str]:
         """Return nothing: what is wrong with a queue raises."""
@@ -187,6 +188,9 @@ class RabbitQueue:
         if self._link is not None:
             self._link.close()
             self._link, self._is_consuming = None, False
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
 
     def _new_link(self) -> Link:
         link = Link(self.parameters, self.place)
@@ -224,8 +228,20 @@ class RabbitQueue:
             self._is_consuming = True
         return link
 
+    def _ask(self) -> tuple[int, int]:
+        """Return how many messages are ready, and how many consumers there are.
+
+        While messages flow on a link of its own: the answer would come behind all that are on their way, and
+        those wait for a buffer that nobody empties meanwhile.
+        """
+        link = self._linked()
+        if not self._is_consuming:
+            return self._look(link)
+        if self._asking is None or not self._asking.is_open:
+            self._asking = self._new_link()
+        return self._look(self._asking)
+
     def _look(self, link: Link) -> tuple[int, int]:
-        """Return how many messages are ready, and how many consumers there are."""
         queue = self.place.queue
         reply = link.call(lambda channel, done: channel.queue_declare(queue, passive=True, callback=done))
         return reply.method.message_count, reply.method.consumer_count

@@ -44,7 +44,7 @@ class Link:
         self._pause_s = max(0.5, min(10.0, (parameters.heartbeat or 40) / 4))
         self._failure: OrdersError | None = None
         self._is_closing = False
-        self._inflow: Inflow[Delivery] = Inflow(lambda: self.is_open)
+        self._inflow: Inflow[Delivery] = Inflow(lambda: self.is_open and not self._is_closing)
         self._opened: Future[Channel] = Future()
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
         self._thread.start()

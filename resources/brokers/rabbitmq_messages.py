@@ -87,7 +87,11 @@ def _key_and_headers(route: bytes, encoded: bytes) -> tuple[str | None, str | No
     for name in _PROPERTIES:
         if (value := getattr(properties, name)) is not None:
             found.setdefault(name, value)
-    return as_text(key), as_json(found) if found else None
+    try:
+        return as_text(key), as_json(found) if found else None
+    except RecursionError:
+        # Nested more deeply than JSON is made of, though not more than was decoded.
+        return as_text(key), as_json({"undecoded_properties": encoded.hex()})
 
 
 # Many messages have the same, and decoding is most of the work.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from resources.brokers.port import Broker
@@ -65,7 +65,7 @@ class Topic:
     def create(self, partitions: int = 4, **config: str) -> None:
         """Create the topic; anew after a `delete`."""
         topic = NewTopic(self.name, partitions, 1, config={k.replace("_", "."): v for k, v in config.items()})
-        self.ask(lambda admin: admin.create_topics([topic])[self.name])
+        make_topic(self.servers, topic)
 
     def delete(self) -> None:
         """Delete the topic."""
@@ -73,15 +73,27 @@ class Topic:
 
     def ask(self, question: Callable[[AdminClient], Any]) -> Any:
         """Ask the server, again while it cannot answer: deleting takes a moment."""
-        deadline = time.monotonic() + 20
-        admin = AdminClient({"bootstrap.servers": self.servers})
-        while True:
-            try:
-                return question(admin).result(10)
-            except KafkaException:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        return asked(self.servers, question)
+
+
+def asked(servers: str, question: Callable[[AdminClient], Any]) -> Any:
+    """Ask a server, again while it cannot answer."""
+    deadline = time.monotonic() + 20
+    admin = AdminClient({"bootstrap.servers": servers})
+    while True:
+        try:
+            return question(admin).result(10)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def make_topic(servers: str, topic: NewTopic) -> None:
+    """Create a topic; clients find it when this returns."""
+    asked(servers, lambda admin: admin.create_topics([topic])[topic.topic])
+    # The controller answers before the broker, which clients ask, has heard of it.
+    asked(servers, lambda admin: admin.describe_topics(TopicCollection([topic.topic]))[topic.topic])
 
 
 @contextmanager

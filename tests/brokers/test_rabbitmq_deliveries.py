@@ -129,6 +129,17 @@ def test_properties_that_cannot_be_decoded_stay_with_their_message(headers: byte
     assert json.loads(texts[0].as_py()) == {"undecoded_properties": encoded.hex()}
 
 
+def test_headers_that_are_nested_too_deeply_for_json_stay_with_their_message() -> None:
+    nested = b"A\x00\x00\x00\x00"
+    for _ in range(700):
+        nested = b"A" + len(nested).to_bytes(4, "big") + nested
+    table = b"\x01a" + nested
+    encoded = b"\x20\x00" + len(table).to_bytes(4, "big") + table
+    _, texts = keys_and_headers([Delivery(1, _ROUTE, encoded, b"body")])
+    assert texts is not None
+    assert json.loads(texts[0].as_py()) == {"undecoded_properties": encoded.hex()}
+
+
 def test_all_that_comes_by_a_connection_tells_that_the_server_is_alive() -> None:
     taken: list[Delivery] = []
     connection = Connection(pika.ConnectionParameters(), taken.append, internal_connection_workflow=False)

@@ -16,15 +16,14 @@ def no_preparation(url: str) -> None:
 
 def create_topic(url: str) -> None:
     """Create the topic of a Kafka URL."""
-    from confluent_kafka.admin import AdminClient, NewTopic
+    from confluent_kafka.admin import NewTopic
 
     from resources.brokers.address import parse
+    from tests.brokers.kafka_site import make_topic
 
     address = parse(url)
     host, port = address.host(9092)
-    admin = AdminClient({"bootstrap.servers": f"{host}:{port}"})
-    topic = NewTopic(address.path or "", 4, 1)
-    admin.create_topics([topic])[topic.topic].result(30)
+    make_topic(f"{host}:{port}", NewTopic(address.path or "", 4, 1))
 
 
 def create_early(url: str) -> None:

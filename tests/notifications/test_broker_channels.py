@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
 from resources.brokers.urls import open_broker
 from resources.errors import TransientError
@@ -17,6 +17,7 @@ from resources.notifications.port import Channel
 from resources.servers.processes import free_ports
 from resources.servers.server import Server
 from tests.brokers.contract import polled
+from tests.brokers.kafka_site import make_topic
 from tests.notifications.channel_contract import SECRET, ChannelContract
 from tests.notifications.samples import notice
 
@@ -79,8 +80,7 @@ class TestKafka(BrokerContract):
     kind = "kafka"
 
     def make(self) -> None:
-        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.server.ports['internal']}"})
-        admin.create_topics([NewTopic(self.name, 2, 1)])[self.name].result(30)
+        make_topic(f"127.0.0.1:{self.server.ports['internal']}", NewTopic(self.name, 2, 1))
 
 
 class TestRabbitQueue(BrokerContract):
