@@ -38,14 +38,12 @@ def update_customers(
     `orders` are their new rows, which `store.orders` holds already; `taking` has order_id, customer_id,
     placed_at and occurred_at of each, and with `old_` before their names those of the state that it replaced.
     """
-    replaced = taking.filter(pl.col("old_customer_id").is_not_null())
-    # Often all orders of a small batch are new, which is known without further queries.
-    lost = _lost(replaced) if len(replaced) else replaced["customer_id"]
+    lost = _lost(taking)
     is_lost = pl.col("customer_id").is_in(lost.implode())
     gained = _customers_of(orders.filter(~is_lost) if len(lost) else orders)
     # An update that stays with its customer was counted when it was new.
     stays = (pl.col("customer_id") == pl.col("old_customer_id")) & ~is_lost
-    counted = replaced.filter(stays).group_by("customer_id").agg(pl.len().cast(pl.Int64).alias("counted"))
+    counted = taking.filter(stays).group_by("customer_id").agg(pl.len().cast(pl.Int64).alias("counted"))
     known = _taken_out(connection, pl.concat([gained["customer_id"], lost]).to_frame())
     insert_rows(connection, CUSTOMERS, _merged(gained, known, counted), _MORE)
     if len(lost):
@@ -56,13 +54,14 @@ def _customers_of(orders: pl.DataFrame) -> pl.DataFrame:
     return collected(transforms.customers(nw.from_native(orders.lazy())))
 
 
-def _lost(replaced: pl.DataFrame) -> pl.Series:
+def _lost(taking: pl.DataFrame) -> pl.Series:
     is_taken_away = (
         pl.col("customer_id").ne_missing(pl.col("old_customer_id"))
         | (pl.col("placed_at") != pl.col("old_placed_at"))
         | (pl.col("occurred_at") < pl.col("old_occurred_at"))
     )
-    return replaced.filter(is_taken_away)["old_customer_id"].unique().alias("customer_id")
+    replaced = taking.filter(pl.col("old_customer_id").is_not_null() & is_taken_away)
+    return replaced["old_customer_id"].unique().alias("customer_id")
 
 
 def _taken_out(connection: duckdb.DuckDBPyConnection, customers: pl.DataFrame) -> pl.DataFrame:

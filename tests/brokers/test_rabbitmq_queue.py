@@ -14,7 +14,7 @@ from pika.exceptions import ChannelClosedByBroker
 from resources.brokers.port import Broker, Outgoing
 from resources.brokers.rabbitmq import RabbitQueue
 from resources.brokers.rabbitmq_errors import Place, explain
-from resources.brokers.rabbitmq_link import BUFFER_BYTES
+from resources.brokers.rabbitmq_link import BUFFER_BYTES, Link
 from resources.brokers.urls import open_broker
 from resources.errors import OrdersError, PermanentError, TransientError
 from resources.segments import Landing
@@ -161,13 +161,7 @@ def test_large_messages_wait_in_the_server_not_in_memory(queue: Queue) -> None:
 
 def test_a_full_buffer_holds_no_answer_up(queue: Queue) -> None:
     with closing(queue.open()) as broker:
-        assert isinstance(broker, RabbitQueue)
-        broker.publish(Outgoing(b"x" * 1_000_000) for _ in range(60))
-        broker.resume({})
-        assert rows(polled(broker, 1, max_bytes=1)) == 1
-        link = broker._link
-        assert link is not None
-        eventually(lambda: link.held > BUFFER_BYTES // 1_000_000, "a full buffer")
+        full_link(broker)
         begun = time.monotonic()
         assert broker.backlog() <= 59
         assert time.monotonic() - begun < 5
@@ -177,13 +171,7 @@ def test_a_full_buffer_holds_no_answer_up(queue: Queue) -> None:
 
 def test_a_link_with_a_full_buffer_is_closed_at_once(queue: Queue) -> None:
     with closing(queue.open()) as broker:
-        assert isinstance(broker, RabbitQueue)
-        broker.publish(Outgoing(b"x" * 1_000_000) for _ in range(60))
-        broker.resume({})
-        assert rows(polled(broker, 1, max_bytes=1)) == 1
-        link = broker._link
-        assert link is not None
-        eventually(lambda: link.held > BUFFER_BYTES // 1_000_000, "a full buffer")
+        link = full_link(broker)
         begun = time.monotonic()
         broker.close()
         # Each pause of a full buffer is ten seconds long.
@@ -308,6 +296,18 @@ def again(broker: Broker, count: int) -> int:
 
     eventually(is_all, f"{count} messages again")
     return came
+
+
+def full_link(broker: Broker) -> Link:
+    """Fill the buffer of a broker's link from sixty messages of a megabyte, of which one is polled."""
+    assert isinstance(broker, RabbitQueue)
+    broker.publish(Outgoing(b"x" * 1_000_000) for _ in range(60))
+    broker.resume({})
+    assert rows(polled(broker, 1, max_bytes=1)) == 1
+    link = broker._link
+    assert link is not None
+    eventually(lambda: link.held > BUFFER_BYTES // 1_000_000, "a full buffer")
+    return link
 
 
 def backlog(queue: Queue) -> int:
