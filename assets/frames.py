@@ -101,6 +101,14 @@ def execute(
     connection.execute(statement, dict(parameters))
 
 
+def fetched(
+    connection: duckdb.DuckDBPyConnection, query: str, given: pl.DataFrame | pa.Table
+) -> list[tuple[Any, ...]]:
+    """Return the rows, which are few, of a query that reads those in memory under the name `given`."""
+    given = _as_arrow(given)
+    return connection.execute(query).fetchall()
+
+
 def numbers_of(
     connection: duckdb.DuckDBPyConnection,
     table: TableSpec,
@@ -127,9 +135,12 @@ def rows_at(connection: duckdb.DuckDBPyConnection, query: str, given: pa.Table) 
     return _EMPTY[query]
 
 
-def delete_rows(connection: duckdb.DuckDBPyConnection, table: TableSpec, given: pl.DataFrame) -> None:
+def delete_rows(
+    connection: duckdb.DuckDBPyConnection, table: TableSpec, given: pl.DataFrame | pa.Table
+) -> None:
     """Delete the rows of a table whose numbers (`row`) are in `given`."""
-    execute(connection, f"DELETE FROM store.{table.name} WHERE {GIVEN_ROWS}", given)
+    if len(given):
+        execute(connection, f"DELETE FROM store.{table.name} WHERE {GIVEN_ROWS}", given)
 
 
 def _as_arrow(rows: pl.DataFrame | pa.Table) -> pa.Table:

@@ -68,8 +68,7 @@ def _taken_out(connection: duckdb.DuckDBPyConnection, customers: pl.DataFrame) -
     """Return the rows of some customers (customer_id), as far as they are known, and delete them."""
     found = rows_at(connection, _KNOWN, numbers_of(connection, CUSTOMERS, _THEIRS, customers))
     known = found.join(customers, on="customer_id", how="semi")
-    if len(known):
-        delete_rows(connection, CUSTOMERS, known)
+    delete_rows(connection, CUSTOMERS, known)
     return known
 
 

@@ -1,8 +1,9 @@
 """The ledger, which must balance, and identifiers that came again with other bytes."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import duckdb
 import numpy as np
@@ -11,14 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.contract.tables import MESSAGE_LEDGER
-from assets.frames import delete_rows, execute, in_memory, insert_rows, rows_at
+from assets.frames import delete_rows, execute, fetched, insert_rows
 from resources.segments import Landing, Range
 
 _log = logging.getLogger(__name__)
-_PLACE: Final = {"feed": pl.String, "partition": pl.String}
+_PLACE: Final = ("feed", "partition")
 _NUMBERS: Final = ("landed", "accepted", "duplicates", "rejected")
-_NO_CHANGE: Final = pl.DataFrame(schema={**_PLACE, **dict.fromkeys(_NUMBERS, pl.Int64)})
-_KNOWN: Final = "SELECT rowid AS row, * FROM store.message_ledger SEMI JOIN given USING (feed, partition)"
+_TEXTS: Final = pa.schema([(name, pa.string()) for name in _PLACE])
+_SCHEMA: Final = pa.unify_schemas([_TEXTS, pa.schema([(name, pa.int64()) for name in _NUMBERS])])
+_KNOWN: Final = f"""
+SELECT rowid, feed, partition, {", ".join(_NUMBERS)} FROM store.message_ledger
+SEMI JOIN given USING (feed, partition)
+"""
+Change: TypeAlias = Counter[tuple[str, str, str]]
+"""What is added to the ledger, by feed, partition and the name of the number."""
 _INSERT_REUSED = """
 INSERT INTO store.order_anomalies (order_id, anomaly, detail, order_key)
 SELECT DISTINCT order_id, 'id_reused', detail, hash(order_id) FROM given
@@ -27,30 +34,52 @@ ANTI JOIN store.order_anomalies known
 """
 
 
-def add_to_ledger(connection: duckdb.DuckDBPyConnection, *changes: pl.DataFrame) -> None:
-    """Add changes, each with feed, partition and one or more of the ledger's numbers, to the ledger.
+def add_to_ledger(connection: duckdb.DuckDBPyConnection, *changes: Change) -> None:
+    """Add changes to the ledger.
 
     Its rows are replaced, not updated: after an UPDATE DuckDB makes no checkpoint as long as an older
     transaction reads, and reports read for long beside the loads.
     """
-    more = pl.concat([_NO_CHANGE, *changes], how="diagonal")
-    known = rows_at(connection, _KNOWN, more.to_arrow())
-    delete_rows(connection, MESSAGE_LEDGER, known)
-    rows = pl.concat([known.drop("row"), more], how="vertical_relaxed")
-    insert_rows(connection, MESSAGE_LEDGER, rows.group_by(*_PLACE).agg(pl.col(*_NUMBERS).sum()))
+    sums = Change()
+    for change in changes:
+        sums.update(change)
+    known = fetched(connection, _KNOWN, _rows(sums))
+    for _, feed, partition, *numbers in known:
+        sums.update({(feed, partition, name): had for name, had in zip(_NUMBERS, numbers, strict=True)})
+    delete_rows(connection, MESSAGE_LEDGER, pa.table({"row": [row for row, *_ in known]}))
+    insert_rows(connection, MESSAGE_LEDGER, _rows(sums))
 
 
-def landed_in(ranges: Sequence[Range]) -> pl.DataFrame:
+def landed_in(ranges: Sequence[Range]) -> Change:
     """Return what LAND wrote into the footers, as a change of the ledger."""
-    rows = [(span.feed, span.partition, span.rows) for span in ranges]
-    return pl.DataFrame(rows, schema={**_PLACE, "landed": pl.Int64}, orient="row")
+    change = Change()
+    for span in ranges:
+        change[span.feed, span.partition, "landed"] += span.rows
+    return change
 
 
-def counted(places: pl.DataFrame | pa.Table, **numbers: int) -> pl.DataFrame:
+def counted(places: pl.DataFrame | pa.Table, **numbers: int) -> Change:
     """Return a change that adds to the numbers so much for each row of `places` (feed, partition)."""
-    found = places if isinstance(places, pl.DataFrame) else in_memory(places, _PLACE)
-    groups = found.select(pl.col(*_PLACE).cast(pl.String)).group_by(*_PLACE).agg(pl.len().cast(pl.Int64))
-    return groups.select(*_PLACE, **{name: pl.col("len") * number for name, number in numbers.items()})
+    if len(places) == 0:
+        return Change()
+    found = places.select(list(_PLACE))
+    texts = found.to_arrow() if isinstance(found, pl.DataFrame) else found
+    groups = texts.cast(_TEXTS).group_by(list(_PLACE), use_threads=False).aggregate([([], "count_all")])
+    return Change(
+        {
+            (row["feed"], row["partition"], name): row["count_all"] * number
+            for row in groups.to_pylist()
+            for name, number in numbers.items()
+        }
+    )
+
+
+def _rows(sums: Change) -> pa.Table:
+    """Return the sums as rows of the ledger."""
+    places = sorted({(feed, partition) for feed, partition, _ in sums})
+    numbers = {name: [sums[*place, name] for place in places] for name in _NUMBERS}
+    names = {"feed": [feed for feed, _ in places], "partition": [partition for _, partition in places]}
+    return pa.table({**names, **numbers}, _SCHEMA)
 
 
 def record_reused_ids(
