@@ -119,21 +119,20 @@ def put_in_place(landing: Landing, merge: Merge, partial: Path) -> None:
 
 
 def _write(landing: Landing, merge: Merge, writer: pq.ParquetWriter) -> None:
-    """Copy row by row, in row groups that are worth their metadata, a few parts in memory at a time."""
+    """Copy row by row, in row groups that are worth their metadata, about one of them in memory at a time."""
     waiting: list[pa.Table] = []
-    size = body_bytes = 0
     for part in merge.parts:
-        table = landing.read(part, _SCHEMA.names).cast(_SCHEMA)
-        waiting.append(table)
-        size += table.nbytes
-        body_bytes += part.body_bytes
-        if size >= _GROUP_BYTES or part is merge.parts[-1]:
-            writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 20)
-            waiting, size = [], 0
+        for table in landing.row_groups(part, _SCHEMA.names):
+            waiting.append(table.cast(_SCHEMA))
+            if sum(rows.nbytes for rows in waiting) >= _GROUP_BYTES:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 20)
+                waiting.clear()
+    if waiting:
+        writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 20)
     footer = {
         "landed_at": merge.parts[-1].landed_at.isoformat(),
         "ranges": [[s.feed, s.partition, s.first, s.last, s.rows] for s in merge.ranges],
-        "body_bytes": body_bytes,
+        "body_bytes": sum(part.body_bytes for part in merge.parts),
         "parts": [part.name for part in merge.parts],
     }
     writer.add_key_value_metadata({FOOTER_KEY.decode(): json.dumps(footer)})

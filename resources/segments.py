@@ -244,13 +244,15 @@ class Landing:
         One more column can be asked for: `segment`, the name of the segment in which a message landed,
         which a merged one keeps.
         """
-        wanted = None if columns is None else list(columns)
-        with pq.ParquetFile(segment.path, read_dictionary=["feed", "partition"]) as file:
-            if wanted is None or NAME not in wanted or NAME in file.schema_arrow.names:
-                return file.read(columns=wanted)
-            wanted.remove(NAME)
-            table = file.read(columns=wanted)
-        return table.append_column(NAME, pa.repeat(segment.name, len(table)))
+        with _opened(segment) as file:
+            return _named(file.read(columns=_stored(file, columns)), segment, columns)
+
+    def row_groups(self, segment: Segment, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield what `read` returns, one row group of the file at a time."""
+        with _opened(segment) as file:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, columns=_stored(file, columns))
+                yield _named(table, segment, columns)
 
     def spans(self, feed: str, partition: str) -> Iterator[tuple[Segment, Range]]:
         """Yield each segment that holds messages of a partition, with the range that it holds."""
@@ -308,6 +310,22 @@ class Landing:
                 f"the disk of {self.root} has {usage.free / 1024**3:.1f} GiB free, below the guard "
                 "of 5 % or 2 GiB: nothing was taken from the broker; free some space, then rerun"
             )
+
+
+def _opened(segment: Segment) -> pq.ParquetFile:
+    return pq.ParquetFile(segment.path, read_dictionary=["feed", "partition"])
+
+
+def _stored(file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str] | None:
+    if columns is None:
+        return None
+    return [name for name in columns if name != NAME or NAME in file.schema_arrow.names]
+
+
+def _named(table: pa.Table, segment: Segment, columns: Sequence[str] | None) -> pa.Table:
+    if columns is None or NAME not in columns or NAME in table.column_names:
+        return table
+    return table.append_column(NAME, pa.repeat(segment.name, len(table)))
 
 
 def segment_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:

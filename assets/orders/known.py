@@ -1,12 +1,12 @@
-"""Which loads may hold events of some keys, so that a look-up need not read the keys of all history.
+"""Which loads may hold some keys, so that a look-up need not read the keys of all history.
 
-The keys of what was loaded are kept in sorted runs beside the warehouse, but for those of the last loads,
-which are few. The runs say where to look, never what is there: that is for the table.
+The keys of loaded events and of their orders are kept in sorted runs beside the warehouse, but for those of
+the last loads, which are few. The runs say where to look, never what is there: that is for the table.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -16,14 +16,17 @@ from resources.warehouse.runs import Run, Runs
 
 TAIL_EVENTS: Final = 150_000
 """How many events may have no run yet: to scan their keys costs a few milliseconds."""
-_CHUNK_EVENTS: Final = 1_500_000
+_CHUNK_EVENTS: Final = 750_000
 # A load is known by its time, too: after a backup was restored, another one gets the same number.
+_MARKS: Final = "SELECT load_no, epoch_us(loaded_at) FROM store.loads WHERE load_no IN ({ends})"
+_TAIL: Final = "SELECT coalesce(sum(messages), 0)::BIGINT FROM store.loads WHERE load_no > $through"
 _LOADS: Final = """
-SELECT load_no, messages, epoch_us(loaded_at) FROM store.loads
-WHERE load_no > coalesce(list_max($ends), 0) OR list_contains($ends, load_no)
-ORDER BY load_no
+SELECT load_no, messages, epoch_us(loaded_at) FROM store.loads WHERE load_no > $through ORDER BY load_no
 """
-_KEYS: Final = "SELECT event_key, load_no FROM store.order_events WHERE load_no BETWEEN $first AND $last"
+_KEYS: Final = """
+SELECT unnest([event_key, order_key]) AS key, load_no::UINTEGER AS load_no FROM store.order_events
+WHERE load_no BETWEEN $first AND $last
+"""
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class _Load:
 
 @dataclass(slots=True)
 class KnownEvents:
-    """The keys of the events in a warehouse, for the holder of its lease."""
+    """The keys of the events in a warehouse, and of their orders, for the holder of its lease."""
 
     connection: duckdb.DuckDBPyConnection
     runs: Runs
@@ -52,15 +55,10 @@ class KnownEvents:
 
         Raises TransientError when one cannot be written.
         """
-        ends = self.runs.numbers()
-        loads = self._loads(ends)
-        self._trusted = self.runs.whole({load.number: load.mark for load in loads})
-        if ends and self.through < max(ends):
-            loads = self._loads([self.through])
-        tail = [load for load in loads if load.number > self.through]
-        self._tail = sum(load.messages for load in tail)
+        self._trusted = self.runs.whole(self._marks(self.runs.numbers()))
+        self._tail = int(self._rows(_TAIL, through=self.through)[0][0])
         if self._tail >= self.tail_events:
-            for chunk in _chunks(tail):
+            for chunk in _chunks([_Load(*row) for row in self._rows(_LOADS, through=self.through)]):
                 self._add(chunk)
             self._tail = 0
 
@@ -76,19 +74,21 @@ class KnownEvents:
         return self._trusted[-1].last if self._trusted else 0
 
     def first_load(self, keys: npt.NDArray[np.uint64]) -> int:
-        """Return a load before which no event has any of the keys."""
+        """Return a load before which no event has any of the keys, be they its own or its order's."""
         found = self.runs.find(keys, self._trusted)
         return int(found[0]) if len(found) else self.through + 1
 
-    def _loads(self, ends: list[int]) -> list[_Load]:
-        return [_Load(*row) for row in self.connection.execute(_LOADS, {"ends": ends}).fetchall()]
+    def _marks(self, ends: list[int]) -> dict[int, int]:
+        return dict(self._rows(_MARKS.format(ends=", ".join(map(str, ends))))) if ends else {}
+
+    def _rows(self, query: str, **parameters: object) -> list[Any]:
+        return self.connection.execute(query, parameters).fetchall()
 
     def _add(self, loads: list[_Load]) -> None:
         first, last = self.through + 1, loads[-1]
         found = self.connection.execute(_KEYS, {"first": first, "last": last.number}).fetchnumpy()
-        keys, numbers = found["event_key"], found["load_no"].astype(np.uint32)
-        run = Run(first, last.number, last.mark, len(keys))
-        self._trusted = self.runs.add(run, np.asarray(keys, np.uint64), numbers, self._trusted)
+        run = Run(first, last.number, last.mark, len(found["key"]))
+        self._trusted = self.runs.add(run, found["key"], found["load_no"], self._trusted)
 
 
 def _chunks(loads: list[_Load]) -> Iterator[list[_Load]]:

@@ -18,7 +18,7 @@ from assets.orders.batches import Prepared, prepare
 from assets.orders.control import apply_decisions, apply_observations
 from assets.orders.known import TAIL_EVENTS, KnownEvents
 from assets.orders.ledger import add_to_ledger, counted, landed_in, record_reused_ids
-from assets.orders.plan import BatchPlan, Kind, demand_nothing_lost, pending_batches
+from assets.orders.plan import BatchPlan, Kind, pending_batches
 from assets.orders.rejects import forced_rejections, insert_rejects
 from assets.orders.settle import settle_events
 from resources.crashpoints import reached
@@ -88,7 +88,6 @@ def load(
     ):
         with result.timed("plan"):
             known = KnownEvents(connection, Runs(warehouse.keys), tail_events)
-            demand_nothing_lost(connection, landing)
             plans = pending_batches(connection, landing, batch_bytes=batch_bytes, batch_rows=batch_rows)
             forced = forced_rejections(landing, plans)
             plans = plans[:most_batches]

@@ -68,19 +68,24 @@ class Coverage:
             gaps.append((start, span.last))
         return gaps
 
+    def ends(self) -> dict[tuple[str, str], int]:
+        """Return the last covered position of each partition."""
+        return {place: spans[-1][1] for place, spans in self._spans.items()}
+
 
 def pending_batches(
     connection: duckdb.DuckDBPyConnection, landing: Landing, *, batch_bytes: int, batch_rows: int
 ) -> list[BatchPlan]:
-    """Return what is not loaded, in landing order, in batches of about `batch_bytes` of bodies."""
+    """Return what is not loaded, in landing order, in batches of about `batch_bytes` of bodies.
+
+    Raises what `demand_nothing_lost` raises.
+    """
+    loaded = _loaded(connection)
+    _demand_all_of(loaded, landing)
     known = {row[0] for row in connection.execute("SELECT name FROM store.loaded_segments").fetchall()}
     unknown = landing.segments(but=known)
     if not unknown:
         return []
-    loaded = Coverage()
-    query = "SELECT feed, partition, first_position, last_position FROM store.loaded_ranges ORDER BY ALL"
-    for row in connection.execute(query).fetchall():
-        loaded.add(*row)
     # A merged segment whose parts are loaded has nothing left: it need not be read.
     found = [entry for entry in _uncovered(unknown, landing, loaded) if entry[1]]
     plans = list(_cut(found, batch_bytes, batch_rows))
@@ -97,17 +102,27 @@ def demand_nothing_lost(connection: duckdb.DuckDBPyConnection, landing: Landing)
     LAND takes its position from the folder, so it would use lost positions again, and LOAD would take
     the new messages for loaded ones. To be called before landing, too.
     """
-    query = "SELECT feed, partition, max(last_position) FROM store.loaded_ranges GROUP BY feed, partition"
-    loaded = {(feed, partition): last for feed, partition, last in connection.execute(query).fetchall()}
-    ends = loaded.copy()
+    _demand_all_of(_loaded(connection), landing)
+
+
+def _loaded(connection: duckdb.DuckDBPyConnection) -> Coverage:
+    loaded = Coverage()
+    query = "SELECT feed, partition, first_position, last_position FROM store.loaded_ranges ORDER BY ALL"
+    for row in connection.execute(query).fetchall():
+        loaded.add(*row)
+    return loaded
+
+
+def _demand_all_of(loaded: Coverage, landing: Landing) -> None:
+    ends = loaded.ends()
     for segment in landing.latest_first() if ends else ():
         for span in segment.ranges:
             if span.last >= ends.get((span.feed, span.partition), span.last + 1):
                 del ends[span.feed, span.partition]
         if not ends:
             return
-    for feed, partition in ends:
-        last, landed = loaded[feed, partition], landing.last_position(feed, partition)
+    for (feed, partition), last in ends.items():
+        landed = landing.last_position(feed, partition)
         if landed is None or landed < last:
             raise PermanentError(
                 f"{landing.root} has lost segments of feed {feed}, partition {partition}: {last} was loaded, "

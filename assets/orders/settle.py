@@ -44,6 +44,8 @@ from assets.orders.known import KnownEvents
 from assets.transforms import orders as transforms
 
 _SAME_KEY: Final = "load_no >= {first:d} AND event_key IN (SELECT event_key FROM given)"
+# A state was taken in by the load of one of its order's events.
+_SAME_ORDER: Final = "lines_load >= {first:d} AND order_key IN (SELECT order_key FROM given)"
 _SEEN: Final = f"""
 SELECT event_key, source, event_id, order_id, {", ".join(PLACE)} FROM store.order_events WHERE {GIVEN_ROWS}
 """
@@ -101,7 +103,7 @@ def settle_events(known: KnownEvents, batch: Prepared, load_no: int) -> Settled:
         events = rows_of(events, sequence.filter(~sequence.is_in(repeats["event_seq"].implode())))
     if len(events):
         insert_rows(connection, ORDER_EVENTS, events, {"load_no": str(load_no)})
-        stored = _stored(connection, events)
+        stored = _stored(known, events)
         states = new_states(events, batch.lines, winners, stored)
         _take_in(connection, states, load_no)
         _touch_days(connection, states, stored, load_no)
@@ -128,11 +130,11 @@ def _repeats(known: KnownEvents, events: pa.Table) -> pl.DataFrame:
     )
 
 
-def _stored(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> pl.DataFrame:
+def _stored(known: KnownEvents, events: pa.Table) -> pl.DataFrame:
     """Return the present state of the orders that events name, as far as there is one."""
     keys = events.select(["order_key"])
-    stored_rows = numbers_of(connection, ORDERS, "order_key IN (SELECT order_key FROM given)", keys)
-    stored = rows_at(connection, _STORED, stored_rows)
+    condition = _SAME_ORDER.format(first=known.first_load(keys["order_key"].to_numpy()))
+    stored = rows_at(known.connection, _STORED, numbers_of(known.connection, ORDERS, condition, keys))
     return stored.join(in_memory(events, ["order_id"]), on="order_id", how="semi") if len(stored) else stored
 
 

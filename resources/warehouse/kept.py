@@ -19,7 +19,7 @@ from resources.warehouse.warehouse import AUTOCHECKPOINT, Checkpointed, Warehous
 
 _IDLE_S = 1.0
 # DuckDB 2.0 keeps some 30 bytes for each event written since it opened the file: see docs/adr/0016.
-_FRESH_S = 60.0
+_FRESH_S = 30.0
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ warehouse holds: they can be made again from it at any time, and are trusted onl
 """
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +20,10 @@ from resources.errors import TransientError
 
 Keys = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
-_SUFFIX: Final = ".run"
+_SUFFIX: Final = ".keys"
 _BYTES: Final = 12
 _MERGED: Final = 8
-_SLICE: Final = 65_536
-_MOST_KEYS: Final = 2_000_000
+_MOST_KEYS: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,9 +50,13 @@ class Run:
 
 @dataclass(slots=True)
 class Runs:
-    """The runs in `folder`, which follow each other from number 1 on; for one process at a time."""
+    """The runs in `folder`, which follow each other from number 1 on; for one process at a time.
+
+    `slice_keys` is about how many keys are in memory while runs are merged.
+    """
 
     folder: Path
+    slice_keys: int = 262_144
 
     def whole(self, marks: Mapping[int, int]) -> list[Run]:
         """Return the runs, oldest first, as far as each ends with a number that has its mark in `marks`.
@@ -80,7 +83,7 @@ class Runs:
         Raises TransientError when it cannot be written.
         """
         try:
-            self._write(run, keys, numbers)
+            self._write(run, [(keys, numbers)])
             return self._merged([*trusted, run])
         except OSError as error:
             raise TransientError(
@@ -96,16 +99,22 @@ class Runs:
     def _find_in(self, run: Run, wanted: Keys) -> Numbers:
         if run.count == 0 or len(wanted) == 0:
             return np.empty(0, np.uint32)
-        # Mapped for as long as it takes: what was looked at would count as memory of this process. Its last
-        # reference closes it, which may be a debugger's.
-        with (self.folder / run.name).open("rb") as file:
-            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        keys, numbers = _arrays(view, run.count)
+        keys, numbers = self._mapped(run)
         starts = np.searchsorted(keys, wanted)
         inside = np.minimum(starts, run.count - 1)
         hits = np.flatnonzero(keys[inside] == wanted)
         ends = np.searchsorted(keys, wanted[hits], side="right")
         return numbers[_stretches(starts[hits], ends)]
+
+    def _mapped(self, run: Run) -> tuple[Keys, Numbers]:
+        # Only for as long as it takes: what was looked at counts as memory of this process. The last
+        # reference to it closes it, which may be a debugger's.
+        with (self.folder / run.name).open("rb") as file:
+            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return (
+            np.frombuffer(view, np.uint64, run.count),
+            np.frombuffer(view, np.uint32, run.count, offset=8 * run.count),
+        )
 
     def _found(self) -> list[Run]:
         """Return the runs that are there; of those that begin together the longest comes first."""
@@ -125,32 +134,46 @@ class Runs:
         if len(last) < _MERGED or count > _MOST_KEYS or last[0].count > 2 * last[-1].count:
             return runs
         merged = Run(last[0].first, last[-1].last, last[-1].mark, count)
-        keys, numbers = (np.concatenate(columns) for columns in zip(*map(self._read, last), strict=True))
-        self._write(merged, keys, numbers)
+        self._write(merged, self._slices(last))
         reached("runs.merged")
         kept = [*runs[:-_MERGED], merged]
         self._keep_only(kept)
         return kept
 
-    def _read(self, run: Run) -> tuple[Keys, Numbers]:
-        return _arrays((self.folder / run.name).read_bytes(), run.count)
+    def _slices(self, runs: Sequence[Run]) -> Iterator[tuple[Keys, Numbers]]:
+        """Yield the keys of some runs from the smallest to the greatest, about `slice_keys` at a time."""
+        count = -(-sum(run.count for run in runs) // self.slice_keys)
+        # Hashes fall everywhere alike.
+        bounds = np.array([(1 << 64) * number // count for number in range(1, count)], np.uint64)
+        places = {
+            run: [0, *np.searchsorted(self._mapped(run)[0], bounds), run.count] for run in runs if run.count
+        }
+        for number in range(count):
+            parts = [self._part(run, *stops[number : number + 2]) for run, stops in places.items()]
+            keys, numbers = zip(*parts, strict=True)
+            yield np.concatenate(keys), np.concatenate(numbers)
 
-    def _write(self, run: Run, keys: Keys, numbers: Numbers) -> None:
-        # Stable, which is fast where sorted parts follow each other.
-        order = np.argsort(keys, kind="stable")
+    def _part(self, run: Run, start: int, stop: int) -> tuple[Keys, Numbers]:
+        path, count = self.folder / run.name, stop - start
+        return (
+            np.fromfile(path, np.uint64, count, offset=8 * start),
+            np.fromfile(path, np.uint32, count, offset=8 * run.count + 4 * start),
+        )
+
+    def _write(self, run: Run, slices: Iterable[tuple[Keys, Numbers]]) -> None:
+        """Write a run durably; of slices that follow each other no key is less than one of those before."""
+        done = 0
         # Half a run after a loss of power would hide events that were loaded.
         with written_durably(self.folder / run.name) as sink:
-            for column in (keys, numbers):
-                for start in range(0, len(order), _SLICE):
-                    sink.write(column[order[start : start + _SLICE]].tobytes())
+            for keys, numbers in slices:
+                # Stable, which is fast where sorted parts follow each other.
+                order = np.argsort(keys, kind="stable")
+                sink.seek(8 * done)
+                sink.write(keys[order].data)
+                sink.seek(8 * run.count + 4 * done)
+                sink.write(numbers[order].data)
+                done += len(keys)
             reached("runs.written")
-
-
-def _arrays(data: "bytes | mmap.mmap", count: int) -> tuple[Keys, Numbers]:
-    return (
-        np.frombuffer(data, np.uint64, count),
-        np.frombuffer(data, np.uint32, count, offset=8 * count),
-    )
 
 
 def _stretches(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,7 @@
-"""An event that comes again is recognised wherever its key is kept; keys that are wrong are not believed."""
+"""An event that comes again, or a later one of an order, is recognised wherever the keys are kept.
+
+Keys that are wrong are not believed.
+"""
 
 import shutil
 from pathlib import Path
@@ -27,7 +30,7 @@ def home(made: Home, tmp_path: Path) -> Home:
 
 def runs_of(home: Home) -> list[tuple[int, int]]:
     """Return the first and the last load of each run."""
-    names = [path.stem.split("-") for path in home.warehouse.keys.glob("*.run")]
+    names = [path.stem.split("-") for path in home.warehouse.keys.glob("*.keys")]
     return sorted((int(first), int(last)) for first, last, _, _ in names)
 
 
@@ -42,6 +45,30 @@ def test_an_event_of_any_load_is_recognised(home: Home, number: int) -> None:
     assert home.verify().is_clean
 
 
+@pytest.mark.parametrize("number", [0, 7, 8, 11])
+def test_the_order_of_an_event_of_any_load_is_recognised(home: Home, number: int) -> None:
+    home.settle([order(f"o-{number}-3", 2, status="paid"), order("o-new")])
+    home.settle([order(f"o-{number}-3", 3, status="shipped")])
+    states = home.query(f"SELECT version, status FROM store.orders WHERE order_id = 'o-{number}-3'")
+    assert states == [(3, "shipped")]
+    assert home.verify().is_clean
+
+
+def test_without_the_keys_the_orders_are_recognised(home: Home) -> None:
+    shutil.rmtree(home.warehouse.keys)
+    home.settle([order(f"o-{number}-3", 2) for number in range(12)])
+    assert home.query("SELECT count(*) FROM store.orders WHERE version = 2") == [(12,)]
+    assert home.query("SELECT count(*) FROM store.orders") == [(12 * 6 + 1,)]
+
+
+def test_keys_of_events_alone_as_earlier_versions_kept_them_are_not_believed(home: Home) -> None:
+    for run in home.warehouse.keys.glob("*.keys"):
+        run.rename(run.with_suffix(".run"))
+    home.settle([order(f"o-{number}-3", 2) for number in range(12)])
+    assert home.query("SELECT count(*) FROM store.orders") == [(12 * 6 + 1,)]
+    assert not list(home.warehouse.keys.glob("*.run"))
+
+
 def test_an_event_of_the_last_loads_is_recognised(home: Home) -> None:
     assert home.settle([order("o-last")]).duplicates == 1
 
@@ -54,7 +81,7 @@ def test_without_the_keys_they_are_made_again(home: Home) -> None:
 
 @pytest.mark.parametrize("damage", ["short", "gone", "partial"])
 def test_a_damaged_run_is_made_again(home: Home, damage: str) -> None:
-    for run in home.warehouse.keys.glob("9-*.run"):
+    for run in home.warehouse.keys.glob("9-*.keys"):
         if damage == "short":
             run.write_bytes(run.read_bytes()[:-12])
         elif damage == "gone":

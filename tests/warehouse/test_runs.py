@@ -14,11 +14,15 @@ from resources.warehouse.runs import Run, Runs
 KEYS = st.sampled_from([0, 1, 2, 3, 2**63, 2**64 - 2, 2**64 - 1])
 
 
-@given(batches=st.lists(st.lists(KEYS, max_size=5), max_size=20), wanted=st.lists(KEYS, max_size=5))
+@given(
+    batches=st.lists(st.lists(KEYS, max_size=5), max_size=20),
+    wanted=st.lists(KEYS, max_size=5),
+    slice_keys=st.integers(1, 50),
+)
 def test_each_number_of_a_key_is_found_and_no_other(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], wanted: list[int]
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], wanted: list[int], slice_keys: int
 ) -> None:
-    runs = Runs(tmp_path_factory.mktemp("runs") / "keys")
+    runs = Runs(tmp_path_factory.mktemp("runs") / "keys", slice_keys)
     trusted: list[Run] = []
     for number, batch in enumerate(batches, 1):
         keys, numbers = np.array(batch, np.uint64), np.full(len(batch), number, np.uint32)
