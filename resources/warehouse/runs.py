@@ -166,8 +166,7 @@ class Runs:
         # Half a run after a loss of power would hide events that were loaded.
         with written_durably(self.folder / run.name) as sink:
             for keys, numbers in slices:
-                # Stable, which is fast where sorted parts follow each other.
-                order = np.argsort(keys, kind="stable")
+                order = np.argsort(keys)
                 sink.seek(8 * done)
                 sink.write(keys[order].data)
                 sink.seek(8 * run.count + 4 * done)
