@@ -1,12 +1,14 @@
 """Small segments become larger ones, and nothing else changes: for LOAD, a rebuild, after a kill."""
 
 from pathlib import Path
+from random import Random
 
+import pyarrow as pa
 import pytest
 
 from assets.orders.compaction import merge_small_segments
 from assets.orders.rejects import Decision
-from resources.merging import due_merge, leftovers
+from resources.merging import Merge, due_merge, leftovers, put_in_place, written
 from resources.segments import Landing, Segment
 from tests.orders.home import Home
 from tests.orders.samples import busy_shop, order, with_noise
@@ -105,6 +107,28 @@ def nine_small_ones(root: Path) -> tuple[list[Segment], set[str]]:
         home.arrive([b"x" * 30_000], first=number)
     segments = home.landing.segments()
     return segments, {segment.name for segment in segments}
+
+
+def test_large_segments_are_merged_row_by_row_and_again(tmp_path: Path) -> None:
+    landing = Landing(tmp_path / "landing")
+    bodies = [Random(number).randbytes(3_000_000) for number in range(7)]
+    parts = [
+        landing.append(feed="web", partition="0", positions=[number], bodies=[body])
+        for number, body in enumerate(bodies)
+    ]
+    for merge in (Merge(tuple(parts[:3])), Merge(tuple(parts[3:]))):
+        with written(landing, merge) as partial:
+            put_in_place(landing, merge, partial)
+    merge = Merge(tuple(landing.segments()))
+    with written(landing, merge) as partial:
+        put_in_place(landing, merge, partial)
+    (whole,) = landing.segments()
+    assert len(list(landing.row_groups(whole, ["body"]))) > 2
+    rows = landing.read(whole, ["position", "body", "segment"])
+    assert rows["position"].to_pylist() == list(range(7))
+    assert rows["body"].to_pylist() == bodies
+    assert rows["segment"].to_pylist() == [part.name for part in parts]
+    assert pa.concat_tables(landing.row_groups(whole)).equals(landing.read(whole))
 
 
 def test_merges_grow_in_tiers_and_stop_at_a_size(tmp_path: Path) -> None:
