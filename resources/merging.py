@@ -121,12 +121,14 @@ def put_in_place(landing: Landing, merge: Merge, partial: Path) -> None:
 def _write(landing: Landing, merge: Merge, writer: pq.ParquetWriter) -> None:
     """Copy row by row, in row groups that are worth their metadata, about one of them in memory at a time."""
     waiting: list[pa.Table] = []
+    size = 0
     for part in merge.parts:
         for table in landing.row_groups(part, _SCHEMA.names):
             waiting.append(table.cast(_SCHEMA))
-            if sum(rows.nbytes for rows in waiting) >= _GROUP_BYTES:
+            size += waiting[-1].nbytes
+            if size >= _GROUP_BYTES:
                 writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 20)
-                waiting.clear()
+                waiting, size = [], 0
     if waiting:
         writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 20)
     footer = {

@@ -108,6 +108,7 @@ def load(
                 warehouse.shorten_log(connection)
             if on_batch is not None:
                 on_batch(result)
+            known.note(prepared.messages)
     return result
 
 
@@ -135,7 +136,6 @@ def _load_batch(
             "check the disk, raise ORDERS_MEMORY_LIMIT, then rerun, which goes on from the stored position"
         ) from error
     reached("load.committed")
-    known.note(prepared.messages)
     result.messages += prepared.messages
     result.accepted += counts[0]
     result.duplicates += counts[1]

@@ -103,6 +103,8 @@ class Runs:
         starts = np.searchsorted(keys, wanted)
         inside = np.minimum(starts, run.count - 1)
         hits = np.flatnonzero(keys[inside] == wanted)
+        # Many events of a batch may name one order, which has many of its own here: each stretch once.
+        hits = hits[np.diff(starts[hits], prepend=-1) != 0]
         ends = np.searchsorted(keys, wanted[hits], side="right")
         return numbers[_stretches(starts[hits], ends)]
 

@@ -106,6 +106,22 @@ def test_after_a_backup_was_restored_no_event_counts_twice(home: Home, tmp_path:
     assert home.verify().is_clean
 
 
+def test_after_a_backup_was_restored_orders_are_recognised(home: Home, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    shutil.copytree(home.warehouse.path.parent, backup)
+    for number in range(4):
+        home.settle([order(f"o-later-{number}-{other}") for other in range(6)])
+    for file in backup.glob("orders.duckdb*"):
+        shutil.copy(file, home.warehouse.path.parent)
+    home.load()
+    # One batch that names orders of runs, of the restored loads and of those that were settled again.
+    names = [f"o-{number}-1" for number in (0, 7, 11)] + ["o-last", "o-later-0-1", "o-later-3-1"]
+    home.settle([order(name, 2) for name in names])
+    assert home.query("SELECT count(*) FROM store.orders WHERE version = 2") == [(6,)]
+    assert home.query("SELECT count(*) FROM store.orders") == [(12 * 6 + 1 + 4 * 6,)]
+    assert home.verify().is_clean
+
+
 def test_the_keys_of_another_file_with_as_many_loads_are_not_believed(tmp_path: Path) -> None:
     home, other = Home(tmp_path / "home"), Home(tmp_path / "other")
     early, late = ([order(f"o-{when}-{number}") for number in range(6)] for when in ("early", "late"))

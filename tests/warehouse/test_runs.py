@@ -1,5 +1,6 @@
 """Sorted runs say at which numbers keys stand: all of them, and no others."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,19 @@ def test_each_number_of_a_key_is_found_and_no_other(
     expected = [number for number, batch in enumerate(batches, 1) if set(batch) & set(wanted)]
     assert runs.find(np.array(wanted, np.uint64), trusted).tolist() == expected
     assert runs.whole({number: number for number in range(len(batches) + 1)}) == trusted
+
+
+def test_a_key_that_many_ask_for_and_that_stands_often_is_found_in_little_memory(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "keys")
+    keys, numbers = np.full(20_000, 7, np.uint64), np.ones(20_000, np.uint32)
+    trusted = runs.add(Run(1, 1, 1, 20_000), keys, numbers, [])
+    tracemalloc.start()
+    try:
+        assert runs.find(keys, trusted).tolist() == [1]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 def add(runs: Runs, number: int, trusted: list[Run]) -> list[Run]:
