@@ -73,10 +73,10 @@ class KnownEvents:
         """The last load whose events are in a run, 0 without any."""
         return self._trusted[-1].last if self._trusted else 0
 
-    def first_load(self, keys: npt.NDArray[np.uint64]) -> int:
-        """Return a load before which no event has any of the keys, be they its own or its order's."""
-        found = self.runs.find(keys, self._trusted)
-        return int(found[0]) if len(found) else self.through + 1
+    def first_loads(self, *wanted: npt.NDArray[np.uint64]) -> list[int]:
+        """Return for each set of keys, of events or of orders, a load before which none of them is."""
+        found = self.runs.find(wanted, self._trusted)
+        return [int(loads[0]) if len(loads) else self.through + 1 for loads in found]
 
     def _marks(self, ends: list[int]) -> dict[int, int]:
         return dict(self._rows(_MARKS.format(ends=", ".join(map(str, ends))))) if ends else {}

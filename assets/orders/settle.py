@@ -96,14 +96,16 @@ def settle_events(known: KnownEvents, batch: Prepared, load_no: int) -> Settled:
     """Accept the events that are new and fold them."""
     connection = known.connection
     events, winners = _placed(batch.events, batch.places), batch.winners
-    repeats = _repeats(known, events)
+    keys = (events[name].to_numpy() for name in ("event_key", "order_key"))
+    first_event, first_order = known.first_loads(*keys)
+    repeats = _repeats(connection, events, first_event)
     if len(repeats):
         winners = winners_without(winners, events, repeats)
         sequence = in_memory(events, ["event_seq"])["event_seq"]
         events = rows_of(events, sequence.filter(~sequence.is_in(repeats["event_seq"].implode())))
     if len(events):
         insert_rows(connection, ORDER_EVENTS, events, {"load_no": str(load_no)})
-        stored = _stored(known, events)
+        stored = _stored(connection, events, first_order)
         states = new_states(events, batch.lines, winners, stored)
         _take_in(connection, states, load_no)
         _touch_days(connection, states, stored, load_no)
@@ -119,10 +121,10 @@ def _placed(events: pa.Table, places: pa.Table) -> pa.Table:
     return events
 
 
-def _repeats(known: KnownEvents, events: pa.Table) -> pl.DataFrame:
+def _repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, first_load: int) -> pl.DataFrame:
     keys = events.select(["event_seq", "event_key"])
-    condition = _SAME_KEY.format(first=known.first_load(keys["event_key"].to_numpy()))
-    seen = rows_at(known.connection, _SEEN, numbers_of(known.connection, ORDER_EVENTS, condition, keys))
+    same_key = _SAME_KEY.format(first=first_load)
+    seen = rows_at(connection, _SEEN, numbers_of(connection, ORDER_EVENTS, same_key, keys))
     is_suspect = pl.col("event_key").is_duplicated() | pl.col("event_key").is_in(seen["event_key"].implode())
     suspects = rows_of(events, in_memory(keys).filter(is_suspect)["event_seq"])
     return repeats_among(
@@ -130,11 +132,10 @@ def _repeats(known: KnownEvents, events: pa.Table) -> pl.DataFrame:
     )
 
 
-def _stored(known: KnownEvents, events: pa.Table) -> pl.DataFrame:
+def _stored(connection: duckdb.DuckDBPyConnection, events: pa.Table, first_load: int) -> pl.DataFrame:
     """Return the present state of the orders that events name, as far as there is one."""
-    keys = events.select(["order_key"])
-    condition = _SAME_ORDER.format(first=known.first_load(keys["order_key"].to_numpy()))
-    stored = rows_at(known.connection, _STORED, numbers_of(known.connection, ORDERS, condition, keys))
+    keys, same_order = events.select(["order_key"]), _SAME_ORDER.format(first=first_load)
+    stored = rows_at(connection, _STORED, numbers_of(connection, ORDERS, same_order, keys))
     return stored.join(in_memory(events, ["order_id"]), on="order_id", how="semi") if len(stored) else stored
 
 

@@ -90,23 +90,20 @@ class Runs:
                 f"the keys of loaded events cannot be kept in {self.folder} ({error})"
             ) from error
 
-    def find(self, keys: Keys, trusted: Sequence[Run]) -> Numbers:
-        """Return the numbers at which any of the keys stands, each once, ascending."""
-        wanted = np.sort(keys)
-        found = [self._find_in(run, wanted) for run in trusted]
-        return np.unique(np.concatenate([np.empty(0, np.uint32), *found]))
+    def find(self, wanted: Sequence[Keys], trusted: Sequence[Run]) -> list[Numbers]:
+        """Return for each set of keys the numbers at which any of them stands, each once, ascending."""
+        ordered = [np.sort(keys) for keys in wanted]
+        # All sets in one pass: what costs is to map the file.
+        found = [self._find_in(run, ordered) for run in trusted if run.count]
+        nothing = np.empty(0, np.uint32)
+        return [
+            np.unique(np.concatenate([nothing, *(numbers[place] for numbers in found)]))
+            for place in range(len(ordered))
+        ]
 
-    def _find_in(self, run: Run, wanted: Keys) -> Numbers:
-        if run.count == 0 or len(wanted) == 0:
-            return np.empty(0, np.uint32)
+    def _find_in(self, run: Run, ordered: Sequence[Keys]) -> list[Numbers]:
         keys, numbers = self._mapped(run)
-        starts = np.searchsorted(keys, wanted)
-        inside = np.minimum(starts, run.count - 1)
-        hits = np.flatnonzero(keys[inside] == wanted)
-        # Many events of a batch may name one order, which has many of its own here: each stretch once.
-        hits = hits[np.diff(starts[hits], prepend=-1) != 0]
-        ends = np.searchsorted(keys, wanted[hits], side="right")
-        return numbers[_stretches(starts[hits], ends)]
+        return [numbers[_places(keys, wanted)] for wanted in ordered]
 
     def _mapped(self, run: Run) -> tuple[Keys, Numbers]:
         # Only for as long as it takes: what was looked at counts as memory of this process. The last
@@ -175,6 +172,16 @@ class Runs:
                 sink.write(numbers[order].data)
                 done += len(keys)
             reached("runs.written")
+
+
+def _places(keys: Keys, wanted: Keys) -> npt.NDArray[np.int64]:
+    """Return where any of `wanted` stands in `keys`; both ascend."""
+    starts = np.searchsorted(keys, wanted)
+    inside = np.minimum(starts, len(keys) - 1)
+    hits = np.flatnonzero(keys[inside] == wanted)
+    # Many events of a batch may name one order, which has many of its own here: each stretch once.
+    hits = hits[np.diff(starts[hits], prepend=-1) != 0]
+    return _stretches(starts[hits], np.searchsorted(keys, wanted[hits], side="right"))
 
 
 def _stretches(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -17,19 +17,23 @@ KEYS = st.sampled_from([0, 1, 2, 3, 2**63, 2**64 - 2, 2**64 - 1])
 
 @given(
     batches=st.lists(st.lists(KEYS, max_size=5), max_size=20),
-    wanted=st.lists(KEYS, max_size=5),
+    wanted=st.lists(st.lists(KEYS, max_size=5), max_size=3),
     slice_keys=st.integers(1, 50),
 )
 def test_each_number_of_a_key_is_found_and_no_other(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], wanted: list[int], slice_keys: int
+    tmp_path_factory: pytest.TempPathFactory,
+    batches: list[list[int]],
+    wanted: list[list[int]],
+    slice_keys: int,
 ) -> None:
     runs = Runs(tmp_path_factory.mktemp("runs") / "keys", slice_keys)
     trusted: list[Run] = []
     for number, batch in enumerate(batches, 1):
         keys, numbers = np.array(batch, np.uint64), np.full(len(batch), number, np.uint32)
         trusted = runs.add(Run(number, number, number, len(batch)), keys, numbers, trusted)
-    expected = [number for number, batch in enumerate(batches, 1) if set(batch) & set(wanted)]
-    assert runs.find(np.array(wanted, np.uint64), trusted).tolist() == expected
+    expected = [[no for no, batch in enumerate(batches, 1) if set(batch) & set(keys)] for keys in wanted]
+    found = runs.find([np.array(keys, np.uint64) for keys in wanted], trusted)
+    assert [numbers.tolist() for numbers in found] == expected
     assert runs.whole({number: number for number in range(len(batches) + 1)}) == trusted
 
 
@@ -39,7 +43,7 @@ def test_a_key_that_many_ask_for_and_that_stands_often_is_found_in_little_memory
     trusted = runs.add(Run(1, 1, 1, 20_000), keys, numbers, [])
     tracemalloc.start()
     try:
-        assert runs.find(keys, trusted).tolist() == [1]
+        assert runs.find([keys], trusted)[0].tolist() == [1]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
