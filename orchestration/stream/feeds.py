@@ -23,7 +23,7 @@ from resources.errors import OrdersError, PermanentError, TransientError
 from resources.leases import Lease
 from resources.segments import Landing
 
-BUFFER_BYTES = 16 * 1024 * 1024
+BUFFER_BYTES = 8 * 1024 * 1024
 """What one feed may hold in memory between polling and landing; one message may be larger."""
 _LEAST_POLL_BYTES = 256 * 1024
 _POLL_S = 0.1
