@@ -18,7 +18,7 @@ _SERVERS = {"activemq": "Classic", "artemis": "Artemis"}
 class Plan:
     """How much is measured: events in the queue, repeats, and the messages that may be unacknowledged."""
 
-    events: int = 20_000
+    events: int = 80_000
     repeats: int = 3
     prefetch: int = 4_000
 
