@@ -20,6 +20,7 @@ from resources.errors import TransientError
 
 Keys = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
+# Another for another content: files of earlier versions, `.run`, lack the keys of orders, and are deleted.
 _SUFFIX: Final = ".keys"
 _BYTES: Final = 12
 _MERGED: Final = 8
