@@ -1,19 +1,25 @@
 """What pika raises, as one clear line that names the thing and the way out, without credentials."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pika.exceptions import (
+    AMQPConnectionError,
     AMQPHeartbeatTimeout,
     ChannelClosedByBroker,
     ConnectionClosedByBroker,
+    ConnectionOpenAborted,
     IncompatibleProtocolError,
     ProbableAccessDeniedError,
     ProbableAuthenticationError,
 )
 
 from resources.errors import OrdersError, PermanentError, TransientError
+
+# A queue that is there, but not now, has the same code as one that is not.
+_AWAY = ("is down or inaccessible", "stopped by supervisor", "failed to restart", "due to timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +52,21 @@ def explain(error: BaseException, place: Place) -> OrdersError:
 
 def _explained(error: BaseException, place: Place) -> OrdersError | None:
     match error:
-        case ProbableAuthenticationError():
-            return PermanentError(
-                f"{place} refused the login: check user and password in ORDERS_BROKER_URL "
-                "(the user guest may log in from the server's own machine only)"
-            )
-        case ProbableAccessDeniedError():
-            return PermanentError(
-                f"{place} refused the vhost {place.vhost!r}: it does not exist, or the user has no "
-                f"permission on it (rabbitmqctl set_permissions -p {place.vhost} USER '.*' '.*' '.*')"
-            )
+        case (
+            ConnectionOpenAborted()
+            | IncompatibleProtocolError()
+            | ProbableAuthenticationError()
+            | ProbableAccessDeniedError()
+        ):
+            return _ended_while_connecting(error, place)
         case ChannelClosedByBroker() | ConnectionClosedByBroker():
             return _closed(error.reply_code, str(error.reply_text), place)
-        case IncompatibleProtocolError():
-            return PermanentError(f"{place} does not speak AMQP 0-9-1 on this port: its default is 5672")
         case AMQPHeartbeatTimeout():
             return TransientError(f"{place} sent no heartbeat: the connection was given up")
         case ssl.SSLCertVerificationError():
             return PermanentError(f"the certificate of {place} was not accepted ({error.verify_message})")
+        case ssl.SSLEOFError():
+            return TransientError(f"{place} closed the connection within the TLS handshake: is it up?")
         case ssl.SSLError():
             return PermanentError(f"{place} did not agree on TLS ({error.reason}): amqps:// has port 5671")
         case OSError() if error.strerror:
@@ -72,9 +75,41 @@ def _explained(error: BaseException, place: Place) -> OrdersError | None:
             return None
 
 
+def _ended_while_connecting(error: AMQPConnectionError, place: Place) -> OrdersError:
+    """Return what ended a connection before it was open.
+
+    pika guesses that from how far the connection had come, and keeps as text what really happened: either
+    the server gave a reason, or it only went away, as one does that is killed or restarted.
+    """
+    said = re.match(r"ConnectionClosedByBroker: \((\d+)\) (.*)", str(error.args[0]) if error.args else "")
+    if said is None:
+        return TransientError(
+            f"{place} broke off while we connected: is it up, and is this its port of AMQP 0-9-1 (5672, "
+            "with TLS 5671)?"
+        )
+    code, text = int(said[1]), said[2]
+    match error, code:
+        case ProbableAuthenticationError(), 403:
+            return PermanentError(
+                f"{place} refused the login: check user and password in ORDERS_BROKER_URL "
+                "(the user guest may log in from the server's own machine only)"
+            )
+        case ProbableAccessDeniedError(), 530 if "limit (" in text:
+            return TransientError(f"{place} takes no more connections now: its limit of them is reached")
+        case ProbableAccessDeniedError(), 403 | 530:
+            return PermanentError(
+                f"{place} refused the vhost {place.vhost!r}: it does not exist, or the user has no "
+                f"permission on it (rabbitmqctl set_permissions -p {place.vhost} USER '.*' '.*' '.*')"
+            )
+        case _:
+            return _closed(code, text, place)
+
+
 def _closed(code: int, text: str, place: Place) -> OrdersError:
     queue = f"the queue {place.queue!r} in the vhost {place.vhost!r}"
     match code:
+        case 404 if any(mark in text for mark in _AWAY):
+            return TransientError(f"{queue} cannot be used at the moment: its node is down, or it starts")
         case 404:
             return PermanentError(
                 f"{place} has no queue {place.queue!r} in the vhost {place.vhost!r}: create it, "

@@ -8,7 +8,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +19,11 @@ from assets.landing.land import Landed, land, landed_positions
 from resources.brokers.port import Batch, Broker, Outgoing
 from resources.errors import TransientError
 from resources.segments import Landing
+from tests.brokers.proxy import Proxy
 from tests.brokers.waiting import DEADLINE_S, eventually
 
+# STOMP answers once, others more often; each asks for the backlog after that.
+_ANSWERS_OF_A_LOGIN = 2
 TEN_MB = 10 * 1024 * 1024
 
 
@@ -29,17 +32,19 @@ class Site(Protocol):
 
     `recognises_landed`: after a resume nothing that has landed comes again, acknowledged or not.
     `counts_messages`: `backlog` counts messages, not files. `has_keys` and `has_headers`: they arrive.
-    `has_network`: there is a server, which `restart` kills and starts again, and a connection to cut.
+    `proxy`: where there is a server, which `restart` kills and starts again, the network on the way to it.
     """
 
     recognises_landed: bool
     counts_messages: bool
     has_keys: bool
     has_headers: bool
-    has_network: bool
+
+    @property
+    def proxy(self) -> Proxy | None: ...
 
     def open(self) -> Broker:
-        """Return a client of its own, through a connection that `cut_after` can cut."""
+        """Return a client of its own, through `proxy`."""
         ...
 
     def send_with_headers(self, body: bytes, headers: Mapping[str, str]) -> None:
@@ -48,10 +53,6 @@ class Site(Protocol):
 
     def restart(self) -> None:
         """Kill the server with SIGKILL and start it again; returns when it serves."""
-        ...
-
-    def cut_after(self, count: int) -> None:
-        """Cut all connections of `open` when `count` more bytes have come from the server, once."""
         ...
 
 
@@ -258,15 +259,21 @@ class BrokerContract:
     def test_a_connection_cut_in_the_middle_of_a_batch_loses_nothing(
         self, site: Site, landing: Landing
     ) -> None:
-        demand_network(site)
+        network = demand_network(site)
         sent = [b"%04d " % number + b"x" * 2_000 for number in range(1_000)]
         send(site, sent)
-        site.cut_after(300_000)
+        network.cut_after(300_000)
         eventually(lambda: rest_lands(site, landing, sent), "everything landed after the cut")
         times = Counter(bodies(landing))
         assert times.keys() == set(sent)
         if site.recognises_landed:
             assert set(times.values()) == {1}
+
+    def test_a_connection_cut_at_any_moment_of_connecting_is_trouble_that_passes(self, site: Site) -> None:
+        network = demand_network(site)
+        send(site, numbered(3))
+        assert cut_in_every_answer(network, lambda: backlog(site)) >= _ANSWERS_OF_A_LOGIN
+        eventually(lambda: backlog(site) == 3, "all there, and no cut to come")
 
 
 def numbered(count: int, text: str = "message") -> list[bytes]:
@@ -353,7 +360,26 @@ def column(landing: Landing, name: str) -> dict[bytes, str | None]:
     return {row["body"]: row[name] for table in tables for row in table.to_pylist()}
 
 
-def demand_network(site: Site) -> None:
-    """Skip where there is no server."""
-    if not site.has_network:
+def cut_in_every_answer(network: Proxy, ask: Callable[[], object]) -> int:
+    """Ask again and again, cut in the first, second, ... answer of the server; returns how many there are.
+
+    Going on by itself is fine, and so is an error that calls for another attempt, as a broker that is killed
+    and comes back deserves. One that calls for a person, such as a refused login, is not caught here.
+    """
+    answers = 0
+    while True:
+        network.cut_in_answer(answers + 1)
+        with contextlib.suppress(TransientError):
+            ask()
+        is_over = network.is_armed
+        network.cut()
+        if is_over:
+            return answers
+        answers += 1
+
+
+def demand_network(site: Site) -> Proxy:
+    """Return the network, or skip where there is no server."""
+    if site.proxy is None:
         pytest.skip("a folder has no server and no connection")
+    return site.proxy

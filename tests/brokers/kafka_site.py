@@ -30,7 +30,6 @@ class Topic:
     counts_messages: bool = True
     has_keys: bool = True
     has_headers: bool = True
-    has_network: bool = True
 
     @property
     def url(self) -> str:
@@ -58,9 +57,6 @@ class Topic:
 
     def restart(self) -> None:
         self.server.restart()
-
-    def cut_after(self, count: int) -> None:
-        self.proxy.cut_after(count)
 
     def create(self, partitions: int = 4, **config: str) -> None:
         """Create the topic; anew after a `delete`."""

@@ -18,6 +18,7 @@ class Proxy:
     host: str = "127.0.0.1"
     port: int = 0
     _left: int | None = None
+    _answers_left: int | None = None
     _pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,7 +43,7 @@ class Proxy:
     def cut(self) -> None:
         """Reset every connection; new ones pass."""
         with self._lock:
-            pairs, self._pairs, self._left = self._pairs, [], None
+            pairs, self._pairs, self._left, self._answers_left = self._pairs, [], None, None
         for end in (end for pair in pairs for end in pair):
             _reset(end)
 
@@ -51,10 +52,18 @@ class Proxy:
         with self._lock:
             self._left = count
 
+    def cut_in_answer(self, number: int) -> None:
+        """Reset every connection in the middle of the answer with this number, 1 for the next; new ones pass.
+
+        An answer is what the server sends at once, as long as both sides take turns.
+        """
+        with self._lock:
+            self._answers_left = number
+
     @property
     def is_armed(self) -> bool:
         """Whether a cut is still to come."""
-        return self._left is not None
+        return self._left is not None or self._answers_left is not None
 
     def _accept(self) -> None:
         while True:
@@ -86,10 +95,11 @@ class Proxy:
 
     def _is_used_up(self, count: int) -> bool:
         with self._lock:
-            if self._left is None:
-                return False
-            self._left -= count
-            return self._left <= 0
+            if self._left is not None:
+                self._left -= count
+            if self._answers_left is not None:
+                self._answers_left -= 1
+            return any(left is not None and left <= 0 for left in (self._left, self._answers_left))
 
 
 def _reset(end: socket.socket) -> None:

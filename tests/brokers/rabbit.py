@@ -30,7 +30,6 @@ class Queue:
     counts_messages: ClassVar[bool] = True
     has_keys: ClassVar[bool] = True
     has_headers: ClassVar[bool] = True
-    has_network: ClassVar[bool] = True
 
     server: Server
     proxy: Proxy
@@ -73,10 +72,6 @@ class Queue:
             broker.publish([])
             return True
         return False
-
-    def cut_after(self, count: int) -> None:
-        """Cut connections after so many bytes."""
-        self.proxy.cut_after(count)
 
 
 @dataclass

@@ -37,7 +37,6 @@ class Queue:
     counts_messages: bool = True
     has_keys: bool = True
     has_headers: bool = True
-    has_network: bool = True
 
     def open(self) -> Broker:
         return open_broker(f"stomp://127.0.0.1:{self.proxy.port}/queue/{self.name}")
@@ -51,9 +50,6 @@ class Queue:
 
     def restart(self) -> None:
         self.server.restart()
-
-    def cut_after(self, count: int) -> None:
-        self.proxy.cut_after(count)
 
     @property
     def target(self) -> Target:

@@ -19,7 +19,7 @@ class Folder:
     counts_messages: bool = False
     has_keys: bool = False
     has_headers: bool = False
-    has_network: bool = False
+    proxy: None = None
 
     def open(self) -> Inbox:
         return Inbox(self.path)
@@ -28,9 +28,6 @@ class Folder:
         raise NotImplementedError
 
     def restart(self) -> None:
-        raise NotImplementedError
-
-    def cut_after(self, count: int) -> None:
         raise NotImplementedError
 
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import pika
 import pytest
-from pika.exceptions import ChannelClosedByBroker
+from pika.exceptions import (
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    IncompatibleProtocolError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+    StreamLostError,
+)
 
 from resources.brokers.port import Broker, Outgoing
 from resources.brokers.rabbitmq import RabbitQueue
@@ -21,12 +28,15 @@ from resources.segments import Landing
 from resources.servers.kind import Login, Tls
 from resources.servers.processes import free_ports
 from resources.servers.server import Server
-from tests.brokers.contract import column, land_all, numbered, polled, rows
+from tests.brokers.contract import column, cut_in_every_answer, land_all, numbered, polled, rows
+from tests.brokers.proxy import Proxy
 from tests.brokers.rabbit import Queue, blocking, queue_of
 from tests.brokers.waiting import eventually
 from tests.servers import OwnServer
 
 CANARY = "c4n4ry"
+# Connecting and asking for the backlog.
+_ANSWERS_WITHOUT_TLS = {"amqp": 9, "stream": 10}
 
 
 @pytest.fixture
@@ -72,7 +82,7 @@ def test_the_feed_is_named_by_the_queue_and_no_repr_shows_credentials(kind: str)
         ({"queue": "nosuch"}, PermanentError, "no queue 'nosuch'"),
         ({"port": 1}, TransientError, "is it up"),
         ({"host": "nosuch.invalid"}, TransientError, "is it up"),
-        ({"port": "stream"}, PermanentError, "does not speak AMQP 0-9-1"),
+        ({"port": "stream"}, TransientError, "is this its port of AMQP 0-9-1"),
     ],
 )
 def test_what_is_wrong_with_a_queue_is_one_line_without_a_secret(
@@ -97,6 +107,19 @@ def test_what_is_wrong_with_a_queue_is_one_line_without_a_secret(
         (403, "ACCESS_REFUSED - access to queue refused for user 'shop'", PermanentError, "permissions"),
         (406, "PRECONDITION_FAILED - delivery acknowledgement timeout", TransientError, "consumer_timeout"),
         (406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type'", PermanentError, "another kind"),
+        (404, "NOT_FOUND - no queue 'q' in vhost '/'", PermanentError, "no queue 'q'"),
+        (
+            404,
+            "NOT_FOUND - home node 'x' of durable queue 'q' is down or inaccessible",
+            TransientError,
+            "node",
+        ),
+        (
+            404,
+            "NOT_FOUND - queue 'q' in vhost '/' process is stopped by supervisor",
+            TransientError,
+            "starts",
+        ),
         (541, "INTERNAL_ERROR", TransientError, "code 541"),
     ],
 )
@@ -105,6 +128,30 @@ def test_a_closed_channel_is_one_line(code: int, text: str, kind: type[OrdersErr
     assert isinstance(error, kind)
     assert told in str(error)
     assert "shop" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("guess", "cause", "kind", "told"),
+    [
+        (IncompatibleProtocolError, StreamLostError("EOF"), TransientError, "broke off"),
+        (ProbableAuthenticationError, StreamLostError("EOF"), TransientError, "broke off"),
+        (ProbableAccessDeniedError, StreamLostError("EOF"), TransientError, "broke off"),
+        (ProbableAuthenticationError, (320, "CONNECTION_FORCED - stop"), TransientError, "shuts down"),
+        (ProbableAccessDeniedError, (541, "INTERNAL_ERROR - vhost is down"), TransientError, "code 541"),
+        (ProbableAccessDeniedError, (530, "NOT_ALLOWED - limit (1) is reached"), TransientError, "limit"),
+        (ProbableAccessDeniedError, (530, "NOT_ALLOWED - vhost not found"), PermanentError, "vhost '/'"),
+        (ProbableAuthenticationError, (403, "ACCESS_REFUSED - shop"), PermanentError, "the login"),
+    ],
+)
+def test_only_the_server_itself_refuses_a_connection(
+    guess: type[Exception], cause: Exception | tuple[int, str], kind: type[OrdersError], told: str
+) -> None:
+    # pika guesses from how far the connection had come, and keeps the cause as text.
+    error = guess(repr(ConnectionClosedByBroker(*cause) if isinstance(cause, tuple) else cause))
+    found = explain(error, Place("host", 5672, "/", "q"))
+    assert isinstance(found, kind)
+    assert told in str(found)
+    assert "shop" not in str(found)
 
 
 def test_a_batch_of_a_broken_connection_is_never_acknowledged_on_the_next(queue: Queue) -> None:
@@ -272,6 +319,24 @@ def test_both_protocols_speak_tls_and_check_whom_they_speak_to(
             assert rows(polled(broker, 2)) == 2
         with closing(open_broker(declared)) as broker, pytest.raises(PermanentError, match="certificate"):
             broker.backlog()
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("amqps", "amqp"), ("rabbitmq-stream+tls", "stream")])
+def test_a_cut_within_the_tls_handshake_is_trouble_that_passes(
+    own_server: OwnServer, certificates: Tls, scheme: str, port: str
+) -> None:
+    server = own_server("rabbitmq", tls=certificates)
+    what = "classic" if scheme == "amqps" else "stream"
+    with Proxy(server.ports[port]) as network:
+        direct = f"{server.url('q', scheme)}&declare={what}&ca={certificates.authority}"
+        url = direct.replace(f":{server.ports[port]}/", f":{network.port}/")
+
+        def ask() -> None:
+            with closing(open_broker(url)) as broker:
+                broker.backlog()
+
+        ask()
+        assert cut_in_every_answer(network, ask) > _ANSWERS_WITHOUT_TLS[port]
 
 
 def test_a_server_that_is_not_there_says_so() -> None:
