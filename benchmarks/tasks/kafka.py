@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from confluent_kafka import Consumer, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from assets.keys import order_key
 from benchmarks.shop import messages
 from benchmarks.tasks.rivals import BARE_STRUCTURE
+from benchmarks.tasks.topics import make_topic
 from resources.brokers.port import Outgoing
 from resources.brokers.urls import open_broker
 
@@ -24,8 +24,7 @@ _PATIENCE_S = 30.0
 
 def send(servers: str, topic: str, number: int, partitions: int) -> Values:
     """Publish messages of the shop's stream to a new topic, keyed by order id, confirmed."""
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+    make_topic(servers, topic, partitions)
     bodies = list(messages(0, number))
     broker = open_broker(f"kafka://{servers}/{topic}")
     start = time.perf_counter()

@@ -59,19 +59,14 @@ def _has_loaded(health: Path) -> bool:
 def fill(url: str, messages: int) -> Values:
     """Publish a burst as fast as the broker takes it, to a new topic where the broker is Kafka."""
     if url.startswith("kafka:"):
-        _make_topic(*url.removeprefix("kafka://").split("/"))
+        from benchmarks.tasks.topics import make_topic
+
+        make_topic(*url.removeprefix("kafka://").split("/"), _PARTITIONS)
     broker = open_broker(url, None)
     for first in range(0, messages, 20_000):
         broker.publish(_orders(first, min(first + 20_000, messages)))
     broker.close()
     return {"messages": messages}
-
-
-def _make_topic(servers: str, topic: str) -> None:
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_topics([NewTopic(topic, _PARTITIONS, 1)])[topic].result(30)
 
 
 def stream(home: str, url: str, messages: int, limit_s: float) -> Values:

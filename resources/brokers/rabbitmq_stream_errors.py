@@ -37,6 +37,8 @@ def explain(error: BaseException, place: StreamPlace) -> OrdersError:
             return TransientError(f"the stream {place.stream!r} has no leader at the moment")
         case ssl.SSLCertVerificationError():
             return PermanentError(f"the certificate of {place} was not accepted ({error.verify_message})")
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return TransientError(f"{place} closed the connection within the TLS handshake: is it up?")
         case ssl.SSLError():
             return PermanentError(
                 f"{place} did not agree on TLS ({error.reason}): rabbitmq-stream+tls:// has port 5551"

@@ -23,12 +23,12 @@ from resources.brokers.port import Batch, Broker, Outgoing
 from resources.brokers.stomp_backlog import count_waiting
 from resources.brokers.stomp_connection import (
     Connection,
-    Message,
     Target,
     acknowledgements,
     encoded,
     frame,
 )
+from resources.brokers.stomp_frames import Message
 from resources.errors import PermanentError, TransientError
 
 _PARTITION = "0"

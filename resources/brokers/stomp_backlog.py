@@ -11,7 +11,8 @@ import time
 from typing import Final
 from uuid import uuid4
 
-from resources.brokers.stomp_connection import Connection, Message, Target, encoded
+from resources.brokers.stomp_connection import Connection, Target, encoded
+from resources.brokers.stomp_frames import Message
 from resources.errors import PermanentError
 
 _REPLY_TIMEOUT_S: Final = 5.0

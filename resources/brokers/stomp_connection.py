@@ -10,10 +10,11 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import uuid4
 
 from resources.brokers.inflow import Inflow, IsEnough
+from resources.brokers.stomp_frames import Cut, Message
 from resources.errors import OrdersError, PermanentError, TransientError
 
 # stomp-py looks its own host's names up when it is imported, which takes seconds without a name server.
@@ -52,13 +53,6 @@ class Target:
     def label(self) -> str:
         """How errors name it."""
         return f"the ActiveMQ broker {self.host}:{self.port}"
-
-
-class Message(NamedTuple):
-    """A MESSAGE frame as it came."""
-
-    headers: dict[str, str]
-    body: bytes
 
 
 class Connection:
@@ -219,13 +213,13 @@ def acknowledgements(ids: Sequence[str], receipt: str) -> bytes:
 class _Transport(Transport):  # type: ignore[misc]
     """stomp-py's transport with one attempt to connect, whose error is raised and not logged.
 
-    Messages go straight to `on_message`: its listeners are sorted under a lock, twice for each message.
+    Messages go straight to `on_message`; its listeners are told of all else.
     """
 
     def __init__(self, target: Target, on_message: Callable[[Message], None]) -> None:
         super().__init__([(target.host, target.port)], auto_decode=False)
         self._target = target
-        self._on_message = on_message
+        self._cut = Cut(on_message)
 
     def attempt_connection(self) -> None:
         """Connect once; raises OSError (ssl.SSLError among them)."""
@@ -246,15 +240,8 @@ class _Transport(Transport):  # type: ignore[misc]
             raise
         self.current_host_and_port = (target.host, target.port)
 
-    def process_frame(self, frame: Any, raw: bytes) -> None:
-        """Pass on a frame."""
-        if frame.cmd == "MESSAGE":
-            self._on_message(Message(frame.headers, frame.body or b""))
-        else:
-            super().process_frame(frame, raw)
-
     def receive(self) -> bytes:
-        """Return what has come, b"" at the end."""
+        """Return what has come and is no message, b"" at the end."""
         try:
             data: bytes = self.socket.recv(_RECEIVE_BYTES)
         except ssl.SSLWantReadError:
@@ -264,10 +251,9 @@ class _Transport(Transport):  # type: ignore[misc]
         if not data:
             # Over TLS stomp-py takes the end for a pause, and would turn in a loop without one.
             self.running = False
-        else:
-            # Whatever comes says that the broker is alive, messages among it.
-            self.notify("heartbeat")
-        return data
+            return b""
+        # Messages say that the broker is alive, as the end of a line does that it sends when it has none.
+        return self._cut(data) or b"\n"
 
     def disconnect_socket(self) -> None:
         """End the connection; the thread that reads notices, and closes it."""

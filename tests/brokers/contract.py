@@ -230,11 +230,16 @@ class BrokerContract:
     def test_publishing_nothing_is_fine(self, site: Site) -> None:
         assert send(site, []) == 0
 
-    def test_closing_twice_is_fine(self, site: Site) -> None:
+    def test_closing_twice_is_fine_and_leaves_what_was_not_acknowledged_to_the_next(
+        self, site: Site, landing: Landing
+    ) -> None:
+        send(site, numbered(3))
         broker = site.open()
         broker.resume({})
+        assert next(polled(broker, 3)).positions
         broker.close()
         broker.close()
+        eventually(lambda: rest_lands(site, landing, numbered(3)), "all three with the next")
 
     def test_a_restart_of_the_broker_loses_nothing(self, site: Site, landing: Landing) -> None:
         demand_network(site)

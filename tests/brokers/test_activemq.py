@@ -171,6 +171,24 @@ def test_tls_and_login_are_asked_for_and_told_apart(
         broker.backlog()
 
 
+def test_a_text_whose_length_the_broker_changed_stops_nothing(queue: Queue, landing: Landing) -> None:
+    # Classic makes three bytes of one that is no UTF-8, and passes on the length that the producer gave.
+    text = b"caf\xe9"
+    with closing(Connection(queue.target)) as connection:
+        name = queue.name if connection.is_artemis else f"/queue/{queue.name}"
+        for number, (body, kind) in enumerate(
+            [(b"first", {}), (text, {"amq-msg-type": "text"}), (b"last", {})]
+        ):
+            where = {"destination": name, "destination-type": "ANYCAST", "persistent": "true"}
+            length = {"content-length": str(len(body)), "receipt": str(number)}
+            connection.send(encoded("SEND", {**where, **kind, **length}, body))
+            connection.await_receipt(str(number))
+    land_all(queue, landing)
+    found = bodies(landing)
+    assert [found[0], found[-1]] == [b"first", b"last"]
+    assert found[1] in (text, "caf\ufffd".encode())
+
+
 def test_a_broker_over_tls_that_goes_away_is_noticed(own_server: OwnServer, certificates: Tls) -> None:
     server = own_server("activemq", tls=certificates)
     url = f"stomp+ssl://127.0.0.1:{server.ports['stomp']}/queue/orders?ca={certificates.authority}"

@@ -35,6 +35,7 @@ from tests.brokers.waiting import eventually
 from tests.servers import OwnServer
 
 CANARY = "c4n4ry"
+CERTIFICATE_REQUIRED = "SSLError(1, '[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert (_ssl.c:2580)')"
 # Connecting and asking for the backlog.
 _ANSWERS_WITHOUT_TLS = {"amqp": 9, "stream": 10}
 
@@ -106,7 +107,21 @@ def test_what_is_wrong_with_a_queue_is_one_line_without_a_secret(
         (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", TransientError, "exclusive"),
         (403, "ACCESS_REFUSED - access to queue refused for user 'shop'", PermanentError, "permissions"),
         (406, "PRECONDITION_FAILED - delivery acknowledgement timeout", TransientError, "consumer_timeout"),
+        (
+            403,
+            "ACCESS_REFUSED - read access to queue 'in exclusive use' refused",
+            PermanentError,
+            "permissions",
+        ),
         (406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type'", PermanentError, "another kind"),
+        (
+            406,
+            "inequivalent arg 'x-queue-type' for queue 'delivery acknowledgement'",
+            PermanentError,
+            "another kind",
+        ),
+        (406, "PRECONDITION_FAILED - unknown delivery tag 7", TransientError, "come again"),
+        (406, "cannot declare queue 'q': queue limit in vhost '/' (1) is reached", PermanentError, "its log"),
         (404, "NOT_FOUND - no queue 'q' in vhost '/'", PermanentError, "no queue 'q'"),
         (
             404,
@@ -140,6 +155,18 @@ def test_a_closed_channel_is_one_line(code: int, text: str, kind: type[OrdersErr
         (ProbableAccessDeniedError, (541, "INTERNAL_ERROR - vhost is down"), TransientError, "code 541"),
         (ProbableAccessDeniedError, (530, "NOT_ALLOWED - limit (1) is reached"), TransientError, "limit"),
         (ProbableAccessDeniedError, (530, "NOT_ALLOWED - vhost not found"), PermanentError, "vhost '/'"),
+        (
+            ProbableAccessDeniedError,
+            (530, "NOT_ALLOWED - vhost limit (x not found"),
+            PermanentError,
+            "vhost '/'",
+        ),
+        (
+            ProbableAuthenticationError,
+            StreamLostError(CERTIFICATE_REQUIRED),
+            PermanentError,
+            "cert= and key=",
+        ),
         (ProbableAuthenticationError, (403, "ACCESS_REFUSED - shop"), PermanentError, "the login"),
     ],
 )
