@@ -16,7 +16,9 @@ _POLARS: Final = "_RJEM_MALLOC_CONF"
 _AT_ONCE: Final = "dirty_decay_ms:0,muzzy_decay_ms:0"
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
-_THRESHOLD_BYTES: Final = 1_000_000
+_TRIM_BYTES: Final = 1_000_000
+# A column of a few thousand messages is larger: what is mapped for it goes back whole, and leaves no gap.
+_MMAP_BYTES: Final = 128 * 1024
 
 
 def give_back_at_once() -> None:
@@ -29,8 +31,8 @@ def give_back_at_once() -> None:
     if platform.libc_ver()[0] == "glibc":
         # Set once, they no longer grow with what was freed last: see mallopt(3).
         library = ctypes.CDLL(None)
-        library.mallopt(_TRIM_THRESHOLD, _THRESHOLD_BYTES)
-        library.mallopt(_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+        library.mallopt(_TRIM_THRESHOLD, _TRIM_BYTES)
+        library.mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)
 
 
 def give_back_gaps() -> None:

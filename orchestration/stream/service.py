@@ -33,7 +33,7 @@ DRAIN_S: Final = 9.0
 # Loads of a few thousand messages need little, and what DuckDB has it fills with what it read last.
 _MEMORY_LIMIT: Final = "80MB"
 _HEALTH_S: Final = 1.0
-_GAPS_S: Final = 10.0
+_GAPS_S: Final = 2.0
 _GIVE_WAY_S: Final = 0.1
 _log = logging.getLogger(__name__)
 
