@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Pace:
-    """How many messages one load takes under backlog: as many as it settles in 300 to 500 ms, or 5,000."""
+    """How many messages a load takes under backlog: what it settles in 300 to 500 ms, 5,000 to 10,000."""
 
     rows: int = _LEAST_ROWS
     bytes_per_row: float = 1_000.0

@@ -150,13 +150,20 @@ def test_a_buffer_is_bounded_by_what_is_taken_out_of_it() -> None:
 
 
 def test_batches_grow_while_loads_are_short_and_shrink_when_they_are_long() -> None:
-    pace = Pace(rows=10_000)
-    pace.learn(10_000, 0.05)
-    assert pace.rows == 15_000
+    pace = Pace(rows=6_000)
+    pace.learn(6_000, 0.05)
+    assert pace.rows == 9_000
     pace.learn(100, 0.05)
-    assert pace.rows == 15_000
-    pace.learn(15_000, 0.9)
-    assert pace.rows == 10_500
+    assert pace.rows == 9_000
+    pace.learn(9_000, 0.9)
+    assert pace.rows == 6_300
+
+
+def test_batches_stop_growing_where_two_would_take_too_much_memory() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.learn(pace.rows, 0.05)
+    assert pace.rows == 10_000
 
 
 def test_a_load_that_is_slow_however_small_does_not_shrink_below_what_keeps_up() -> None:
