@@ -9,13 +9,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import NewTopic
 
 from assets.keys import order_key
 from benchmarks.shop import messages
 from benchmarks.tasks.rivals import BARE_STRUCTURE
-from benchmarks.tasks.topics import make_topic
 from resources.brokers.port import Outgoing
 from resources.brokers.urls import open_broker
+from resources.servers.topics import make_topic
 
 Values = dict[str, Any]
 _AT_ONCE = 10_000
@@ -24,7 +25,7 @@ _PATIENCE_S = 30.0
 
 def send(servers: str, topic: str, number: int, partitions: int) -> Values:
     """Publish messages of the shop's stream to a new topic, keyed by order id, confirmed."""
-    make_topic(servers, topic, partitions)
+    make_topic(servers, NewTopic(topic, partitions, 1))
     bodies = list(messages(0, number))
     broker = open_broker(f"kafka://{servers}/{topic}")
     start = time.perf_counter()

@@ -59,9 +59,12 @@ def _has_loaded(health: Path) -> bool:
 def fill(url: str, messages: int) -> Values:
     """Publish a burst as fast as the broker takes it, to a new topic where the broker is Kafka."""
     if url.startswith("kafka:"):
-        from benchmarks.tasks.topics import make_topic
+        from confluent_kafka.admin import NewTopic
 
-        make_topic(*url.removeprefix("kafka://").split("/"), _PARTITIONS)
+        from resources.servers.topics import make_topic
+
+        servers, topic = url.removeprefix("kafka://").split("/")
+        make_topic(servers, NewTopic(topic, _PARTITIONS, 1))
     broker = open_broker(url, None)
     for first in range(0, messages, 20_000):
         broker.publish(_orders(first, min(first + 20_000, messages)))

@@ -22,8 +22,9 @@ class Message(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """Where the head of a whole frame ends, its body begins and its body ends."""
+    """Whether a whole frame is a message, and where its head ends, its body begins and its body ends."""
 
+    is_message: bool
     head_end: int
     body: int
     end: int
@@ -65,7 +66,7 @@ class Cut:
             frame = _frame(data, at)
             if isinstance(frame, _Missing):
                 break
-            if _is_message(data, at):
+            if frame.is_message:
                 self._on_message(Message(_headers(data[at : frame.head_end]), data[frame.body : frame.end]))
             else:
                 others.append(data[at : frame.end + 1])
@@ -88,11 +89,12 @@ def _frame(data: bytes, at: int) -> _Frame | _Missing:
     """
     line_end = data.find(b"\n", at)
     blank = _blank_line(data, line_end) if line_end >= 0 else None
-    if not _is_message(data, at):
+    is_message = _is_message(data, at)
+    if not is_message:
         # What is left of a text with a NUL in it has no head: it must not take the next message for its own.
         nul = data.find(b"\0", at)
         if nul < 0 or blank is None or nul < blank[0]:
-            return _Frame(nul, nul, nul) if nul >= 0 else _Missing(0, b"\0")
+            return _Frame(is_message, nul, nul, nul) if nul >= 0 else _Missing(0, b"\0")
     if blank is None:
         return _Missing(0, b"\n")
     head_end, body = blank
@@ -100,9 +102,9 @@ def _frame(data: bytes, at: int) -> _Frame | _Missing:
     if length is not None and body + length >= len(data):
         return _Missing(body + length + 1 - at, b"")
     if length is not None and not data[body + length]:
-        return _Frame(head_end, body, body + length)
+        return _Frame(is_message, head_end, body, body + length)
     end = data.find(b"\0", body)
-    return _Frame(head_end, body, end) if end >= 0 else _Missing(0, b"\0")
+    return _Frame(is_message, head_end, body, end) if end >= 0 else _Missing(0, b"\0")
 
 
 def _blank_line(data: bytes, line_end: int) -> tuple[int, int] | None:

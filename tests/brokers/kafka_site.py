@@ -1,6 +1,5 @@
 """A topic of a test's own on the session's Kafka."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import KafkaException, Producer, TopicCollection
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from resources.brokers.port import Broker
 from resources.brokers.urls import open_broker
 from resources.servers.server import Server
+from resources.servers.topics import asked, make_topic
 from tests.brokers.proxy import Proxy
 
 
@@ -70,26 +70,6 @@ class Topic:
     def ask(self, question: Callable[[AdminClient], Any]) -> Any:
         """Ask the server, again while it cannot answer: deleting takes a moment."""
         return asked(self.servers, question)
-
-
-def asked(servers: str, question: Callable[[AdminClient], Any]) -> Any:
-    """Ask a server, again while it cannot answer."""
-    deadline = time.monotonic() + 20
-    admin = AdminClient({"bootstrap.servers": servers})
-    while True:
-        try:
-            return question(admin).result(10)
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
-def make_topic(servers: str, topic: NewTopic) -> None:
-    """Create a topic; clients find it when this returns."""
-    asked(servers, lambda admin: admin.create_topics([topic])[topic.topic])
-    # The controller answers before the broker, which clients ask, has heard of it.
-    asked(servers, lambda admin: admin.describe_topics(TopicCollection([topic.topic]))[topic.topic])
 
 
 @contextmanager

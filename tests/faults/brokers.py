@@ -19,7 +19,7 @@ def create_topic(url: str) -> None:
     from confluent_kafka.admin import NewTopic
 
     from resources.brokers.address import parse
-    from tests.brokers.kafka_site import make_topic
+    from resources.servers.topics import make_topic
 
     address = parse(url)
     host, port = address.host(9092)

@@ -16,8 +16,8 @@ from resources.notifications.channels.broker import BrokerChannel
 from resources.notifications.port import Channel
 from resources.servers.processes import free_ports
 from resources.servers.server import Server
+from resources.servers.topics import make_topic
 from tests.brokers.contract import polled
-from tests.brokers.kafka_site import make_topic
 from tests.notifications.channel_contract import SECRET, ChannelContract
 from tests.notifications.samples import notice
 
